@@ -1,0 +1,74 @@
+"""Read-through caching with structured keys, exact invalidation, run-time ramps and metrics."""
+
+from __future__ import annotations
+
+from gcache.backends.memory import MemoryLayer
+from gcache.core.config import GCacheConfig, GCacheKeyConfig, RedisConfig
+from gcache.core.decorator import AsyncCachedFunction, CachedFunction
+from gcache.core.keys import GCacheKey
+from gcache.core.missing import MISSING
+from gcache.core.protocols import (
+    AsyncCacheLayer,
+    CacheLayer,
+    ConfigProvider,
+    KeyBuilder,
+    MetricsSink,
+    Serializer,
+)
+from gcache.errors import (
+    DecorationError,
+    GCacheAlreadyInstantiated,
+    GCacheClosed,
+    GCacheConfigError,
+    GCacheError,
+    InvalidKey,
+    LayerUnavailable,
+    MissingExtra,
+    RedisConfigConflict,
+    SerializationError,
+    UnknownArgument,
+    UnrenderableArgument,
+    UntrackedUseCase,
+    UntrustedType,
+    UseCaseReserved,
+    UseCaseTaken,
+)
+from gcache.serializers import ANY, JsonSerializer, PickleSerializer
+from gcache.toolkit import GCache
+
+__all__ = [
+    "ANY",
+    "MISSING",
+    "AsyncCacheLayer",
+    "AsyncCachedFunction",
+    "CacheLayer",
+    "CachedFunction",
+    "ConfigProvider",
+    "DecorationError",
+    "GCache",
+    "GCacheAlreadyInstantiated",
+    "GCacheClosed",
+    "GCacheConfig",
+    "GCacheConfigError",
+    "GCacheError",
+    "GCacheKey",
+    "GCacheKeyConfig",
+    "InvalidKey",
+    "JsonSerializer",
+    "KeyBuilder",
+    "LayerUnavailable",
+    "MemoryLayer",
+    "MetricsSink",
+    "MissingExtra",
+    "PickleSerializer",
+    "RedisConfig",
+    "RedisConfigConflict",
+    "SerializationError",
+    "Serializer",
+    "UnknownArgument",
+    "UnrenderableArgument",
+    "UntrackedUseCase",
+    "UntrustedType",
+    "UseCaseReserved",
+    "UseCaseTaken",
+]

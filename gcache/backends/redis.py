@@ -1,0 +1,183 @@
+"""The reference remote layer: Redis or Valkey, one server or a Cluster, from threads and from event loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gcache.backends import _redis_clients as clients
+from gcache.core.protocols import CacheLayer, Progress
+
+if TYPE_CHECKING:
+    from gcache.core.config import RedisConfig
+
+_SCAN_COUNT = 1_000
+
+# One key, so a Cluster runs it on the one node that has it. Milliseconds, as PTTL counts.
+_RETIRE = """
+local standing = redis.call('GET', KEYS[1])
+local is_hold = standing and string.byte(standing) == string.byte(ARGV[1])
+local hold_ms = tonumber(ARGV[2])
+if is_hold and redis.call('PTTL', KEYS[1]) >= hold_ms then
+    return 0
+end
+if hold_ms > 0 then
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', hold_ms)
+elseif standing then
+    redis.call('DEL', KEYS[1])
+end
+return 1
+"""
+
+
+class SyncRedisLayer:
+    """Redis for threads, over a client of `redis`."""
+
+    def __init__(self, client: clients.Shared | clients.PerThread, name: str = CacheLayer.REMOTE) -> None:
+        self.name = name
+        self._shared = client
+
+    def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        with self._shared.lane() as client:
+            if len(keys) == 1:
+                return [client.get(keys[0])]
+            many = client.mget if _one_slot(client, keys) else client.mget_nonatomic
+            return many(keys)  # type: ignore[no-any-return]
+
+    def put(self, items: Mapping[str, bytes], ttl: float) -> None:
+        with self._shared.lane() as client:
+            if len(items) == 1:
+                [(key, value)] = items.items()
+                client.set(key, value, px=_milliseconds(ttl))
+                return
+            with client.pipeline(transaction=False) as pipeline:
+                for key, value in items.items():
+                    pipeline.set(key, value, px=_milliseconds(ttl))
+                pipeline.execute()
+
+    def add(self, key: str, value: bytes, ttl: float) -> bool:
+        with self._shared.lane() as client:
+            return bool(client.set(key, value, px=_milliseconds(ttl), nx=True))
+
+    def delete(self, keys: Sequence[str]) -> int:
+        with self._shared.lane() as client:
+            return int(client.unlink(*keys)) if keys else 0
+
+    def clear(self, prefix: str, progress: Progress | None = None) -> int:
+        removed = 0
+        with self._shared.lane() as client:
+            for node in _primaries(client):
+                cursor: Any = None
+                while cursor != 0:
+                    cursor, keys = _page(client.scan(cursor or 0, **_scan(prefix, node)))
+                    removed += client.unlink(*keys) if keys else 0
+                    if progress is not None:
+                        progress(removed)
+        return removed
+
+    def retire(self, key: str, hold: bytes, ttl: float) -> None:
+        with self._shared.lane() as client:
+            client.eval(_RETIRE, 1, key, hold, round(ttl * 1000))
+
+    def close(self) -> None:
+        self._shared.close()
+
+
+class AsyncRedisLayer:
+    """Redis for event loops, over clients of `redis.asyncio`."""
+
+    def __init__(self, client: clients.PerLoop, name: str = CacheLayer.REMOTE) -> None:
+        self.name = name
+        self._per_loop = client
+
+    async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        async with self._per_loop.lane() as client:
+            if len(keys) == 1:
+                return [await client.get(keys[0])]
+            many = client.mget if _one_slot(client, keys) else client.mget_nonatomic
+            return await many(keys)  # type: ignore[no-any-return]
+
+    async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
+        async with self._per_loop.lane() as client:
+            if len(items) == 1:
+                [(key, value)] = items.items()
+                await client.set(key, value, px=_milliseconds(ttl))
+                return
+            async with client.pipeline(transaction=False) as pipeline:
+                for key, value in items.items():
+                    pipeline.set(key, value, px=_milliseconds(ttl))
+                await pipeline.execute()
+
+    async def aadd(self, key: str, value: bytes, ttl: float) -> bool:
+        async with self._per_loop.lane() as client:
+            return bool(await client.set(key, value, px=_milliseconds(ttl), nx=True))
+
+    async def adelete(self, keys: Sequence[str]) -> int:
+        async with self._per_loop.lane() as client:
+            return int(await client.unlink(*keys)) if keys else 0
+
+    async def aclear(self, prefix: str, progress: Progress | None = None) -> int:
+        removed = 0
+        async with self._per_loop.lane() as client:
+            await client.initialize()
+            for node in _primaries(client):
+                cursor: Any = None
+                while cursor != 0:
+                    cursor, keys = _page(await client.scan(cursor or 0, **_scan(prefix, node)))
+                    removed += await client.unlink(*keys) if keys else 0
+                    if progress is not None:
+                        progress(removed)
+        return removed
+
+    async def aretire(self, key: str, hold: bytes, ttl: float) -> None:
+        async with self._per_loop.lane() as client:
+            await client.eval(_RETIRE, 1, key, hold, round(ttl * 1000))
+
+    async def aclose(self) -> None:
+        await self._per_loop.aclose()
+
+
+class RedisLayer(SyncRedisLayer, AsyncRedisLayer):
+    """Redis for both, each with clients of its own: `RedisLayer(RedisConfig(port=6379))`.
+
+    Nothing is connected before it is used. Operations raise what redis-py raises.
+    """
+
+    def __init__(self, config: RedisConfig, name: str = CacheLayer.REMOTE) -> None:
+        self.name = name
+        self._shared = clients.Shared(lambda: clients.sync_client(config))
+        self._per_loop = clients.PerLoop(lambda: clients.async_client(config), is_ours=True)
+
+
+def layer_of_factory(
+    factory: Callable[[], Any], name: str = CacheLayer.REMOTE
+) -> SyncRedisLayer | AsyncRedisLayer:
+    """Return a layer over whichever kind of client `factory` makes. Runs it once to find out."""
+    first = clients.check_raw(factory())
+    if clients.is_async(first):
+        return AsyncRedisLayer(clients.PerLoop(factory, is_ours=False), name)
+    return SyncRedisLayer(clients.PerThread(factory), name)
+
+
+def _milliseconds(ttl: float) -> int:
+    return max(1, round(ttl * 1000))
+
+
+def _one_slot(client: Any, keys: Iterable[str]) -> bool:
+    return not clients.is_cluster(client) or len({client.keyslot(key) for key in keys}) == 1
+
+
+def _primaries(client: Any) -> Sequence[Any]:
+    return client.get_primaries() if clients.is_cluster(client) else [None]
+
+
+def _scan(prefix: str, node: Any) -> dict[str, Any]:
+    escaped = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix)
+    options: dict[str, Any] = {"match": f"{escaped}*", "count": _SCAN_COUNT}
+    return options if node is None else {**options, "target_nodes": node}
+
+
+def _page(reply: Any) -> tuple[int, Any]:
+    """Return cursor and keys. A Cluster's reply has the cursors by node, and one node was asked."""
+    cursor, keys = reply
+    return (next(iter(cursor.values())) if isinstance(cursor, dict) else cursor), keys

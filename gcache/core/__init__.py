@@ -1,0 +1,1 @@
+"""The engine: keys, policy, epochs, envelope, flights and the chain. It knows no backend."""

@@ -1,0 +1,68 @@
+"""Epochs in the authority: reading them, planting them before a load, and retiring them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gcache.core import epochs
+
+if TYPE_CHECKING:
+    from gcache.core.runtime import Outcome, Runtime
+    from gcache.core.tiers import Tier
+    from gcache.core.visit import Visit
+
+
+class Authority:
+    """The last layer of a chain, as the one that all processes agree on. `now` is Unix time."""
+
+    def __init__(
+        self, tier: Tier, now: Callable[[], float], give_up: Callable[[Visit, Tier, Exception], None]
+    ) -> None:
+        self.tier = tier
+        self._now = now
+        self._give_up = give_up
+        self._longest_ttl = 0.0
+
+    async def settle(self, runtime: Runtime, visit: Visit) -> None:
+        """Make sure, before the load begins, which epoch the entry belongs to: plant one if none stands."""
+        if visit.unwritable:
+            return
+        self._longest_ttl = max(self._longest_ttl, visit.steps[-1].ttl)
+        if visit.epoch is None:
+            planted = epochs.plant()
+            lifetime_sec = epochs.epoch_lifetime(self._longest_ttl)
+            outcome = await self.tier.attempt(runtime, "add", visit.epoch_key, planted, lifetime_sec)
+            if outcome.error is not None:
+                self._give_up(visit, self.tier, outcome.error)
+                return
+            if outcome.value:
+                visit.epoch = planted
+            else:
+                await self.ask(runtime, visit)
+        if epochs.standing(visit.epoch) != "epoch":
+            visit.unwritable = True
+
+    async def ask(self, runtime: Runtime, visit: Visit) -> None:
+        """Read which epoch stands."""
+        outcome = await self.tier.attempt(runtime, "get", [visit.epoch_key])
+        if outcome.error is not None:
+            self._give_up(visit, self.tier, outcome.error)
+            return
+        [visit.epoch] = outcome.value
+
+    async def retire(self, runtime: Runtime, entity: str, hold_sec: float) -> Outcome[Any]:
+        """Take the entity's epoch away and hold it for `hold_sec`, in one step if the layer has one."""
+        until = self._now() + hold_sec
+        if self.tier.can("retire"):
+            return await self.tier.attempt(runtime, "retire", entity, epochs.hold(until), hold_sec)
+        outcome = await self.tier.attempt(runtime, "get", [entity])
+        if outcome.error is not None:
+            return outcome
+        [stored] = outcome.value
+        if epochs.standing(stored) == "hold":
+            until = max(until, epochs.held_until(stored))
+            hold_sec = until - self._now()
+        if hold_sec > 0:
+            return await self.tier.attempt(runtime, "put", {entity: epochs.hold(until)}, hold_sec)
+        return await self.tier.attempt(runtime, "delete", [entity])

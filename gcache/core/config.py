@@ -1,0 +1,146 @@
+"""What an application decides: once for the instance, and again and again for each use case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from gcache.core.keys import DEFAULT_PREFIX, check_prefix
+from gcache.core.protocols import AsyncCacheLayer, CacheLayer, ConfigProvider, MetricsSink, Serializer
+from gcache.errors import GCacheConfigError, RedisConfigConflict
+
+if TYPE_CHECKING:
+    from redis import Redis, RedisCluster
+    from redis.asyncio import Redis as AsyncRedis
+    from redis.asyncio import RedisCluster as AsyncRedisCluster
+
+    RedisClientFactory = Callable[[], Redis | RedisCluster | AsyncRedis | AsyncRedisCluster]
+
+EVERY_LAYER = "*"
+
+
+def _number(what: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise GCacheConfigError(f"{what} is {value!r}: give a number.")
+    return value
+
+
+def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
+    for layer, ttl in ttl_sec.items():
+        if _number(f"ttl_sec of layer {layer!r}", ttl) < 0:
+            raise GCacheConfigError(
+                f"ttl_sec of layer {layer!r} is {ttl!r}: give seconds from 0, which keeps the layer out."
+            )
+    return dict(ttl_sec)
+
+
+def _percentages(ramp: Mapping[str, float]) -> Mapping[str, float]:
+    for layer, percent in ramp.items():
+        if not 0 <= _number(f"ramp of layer {layer!r}", percent) <= 100:
+            raise GCacheConfigError(
+                f"ramp of layer {layer!r} is {percent!r}: give the percentage of entities, 0 to 100."
+            )
+    return dict(ramp)
+
+
+@frozen
+class GCacheKeyConfig:
+    """What to do for one use case.
+
+    `ttl_sec` says for how many seconds a layer keeps an entry, `ramp` for what percentage of the
+    entities it is used at all. Both are keyed by layer name; a layer that is not named stays out, unless
+    "*" speaks for all that are not. A name that the chain does not have is passed over, so that one
+    provider can serve applications with and without Redis. Raises GCacheConfigError.
+    """
+
+    ttl_sec: Mapping[str, float] = field(factory=dict[str, float], converter=_seconds)
+    ramp: Mapping[str, float] = field(factory=dict[str, float], converter=_percentages)
+
+    def __attrs_post_init__(self) -> None:
+        for layer, percent in self.ramp.items():
+            if percent > 0 and self.ttl(layer) is None:
+                raise GCacheConfigError(
+                    f"ramp of layer {layer!r} is {percent!r} without a ttl_sec: say how long to cache."
+                )
+
+    @classmethod
+    def enabled(cls, ttl_sec: float) -> GCacheKeyConfig:
+        """Return a configuration that caches all entities for `ttl_sec` seconds in every layer."""
+        return cls(ttl_sec={EVERY_LAYER: ttl_sec}, ramp={EVERY_LAYER: 100})
+
+    def ttl(self, layer: str) -> float | None:
+        """Return for how many seconds `layer` keeps an entry, None if nothing is said."""
+        return self.ttl_sec.get(layer, self.ttl_sec.get(EVERY_LAYER))
+
+    def percentage(self, layer: str) -> float:
+        """Return the percentage of entities that `layer` is used for."""
+        return self.ramp.get(layer, self.ramp.get(EVERY_LAYER, 0))
+
+
+@frozen(kw_only=True)
+class RedisConfig:
+    """How to reach a Redis or Valkey server, or a Cluster through one of its nodes.
+
+    `protocol` is "redis", or "rediss" for TLS. `redis_py_options` go to redis-py's clients as they are
+    and win over the defaults here, which are 0.5 s to connect, 0.5 s for an answer and no retry.
+    """
+
+    host: str = "localhost"
+    port: int = 6379
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    protocol: str = "redis"
+    cluster: bool = False
+    redis_py_options: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.protocol not in ("redis", "rediss"):
+            raise GCacheConfigError(f"protocol is {self.protocol!r}: give 'redis', or 'rediss' for TLS.")
+
+
+@frozen(kw_only=True)
+class GCacheConfig:
+    """How an instance is put together.
+
+    `cache_config_provider` is asked for each use case, at most every `config_refresh_sec` seconds (0:
+    at every call). Without one, each function's `default_config` decides.
+
+    `layers` is a chain of one's own, nearest first. Without it the chain is the memory layer with room
+    for `local_max_entries`, followed by Redis if `redis_config` or `redis_client_factory` is given.
+
+    `serializer` is for functions that name none; without it each gets a pickle serializer that trusts
+    the classes of its return annotation. `metrics` defaults to Prometheus where that is installed.
+    """
+
+    cache_config_provider: ConfigProvider | None = None
+    redis_config: RedisConfig | None = None
+    redis_client_factory: RedisClientFactory | None = None
+    layers: Sequence[CacheLayer[Any] | AsyncCacheLayer[Any]] | None = None
+    urn_prefix: str = field(default=DEFAULT_PREFIX, converter=check_prefix)
+    config_refresh_sec: float = 1.0
+    local_max_entries: int = 100_000
+    serializer: Serializer | None = None
+    metrics: MetricsSink | None = None
+
+    def __attrs_post_init__(self) -> None:
+        ways = {
+            "redis_config": self.redis_config,
+            "redis_client_factory": self.redis_client_factory,
+            "layers": self.layers,
+        }
+        given = [name for name, way in ways.items() if way is not None]
+        if len(given) > 1:
+            raise RedisConfigConflict(f"{' and '.join(given)} are given together: choose one of them.")
+        if self.layers is not None and not self.layers:
+            raise GCacheConfigError("layers is empty: name at least one, or leave it out.")
+        if _number("config_refresh_sec", self.config_refresh_sec) < 0:
+            raise GCacheConfigError(
+                f"config_refresh_sec is {self.config_refresh_sec!r}: give seconds from 0."
+            )
+        if self.local_max_entries < 1:
+            raise GCacheConfigError(
+                f"local_max_entries is {self.local_max_entries!r}: make room for 1 at least."
+            )

@@ -1,0 +1,278 @@
+"""`@cached`: a function that answers from memory when it may, and hands everything else to the engine."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from gcache.core.missing import MISSING, Missing
+from gcache.core.runtime import Operation
+from gcache.core.visit import Call
+from gcache.errors import DecorationError, UntrackedUseCase
+
+if TYPE_CHECKING:
+    from gcache.core.calls import Shape
+    from gcache.core.engine import Engine
+    from gcache.core.entries import Entry
+    from gcache.core.keys import GCacheKey
+    from gcache.core.use_case import UseCase
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+# Everything that a hit in memory does is here, and nothing else. What is not a hit goes beyond.
+_WRAPPER = """\
+{async}def {name}({parameters}):
+    if not _gc_enabled():
+        _gc_use_case.bypassed += 1
+        return {await}_gc_source({forward})
+    _gc_now = _gc_clock()
+    if _gc_now < _gc_use_case.open_until:
+        try:
+            _gc_entry = _gc_find({key}, _gc_now)
+        except Exception:
+            _gc_entry = None
+        if _gc_entry is not None and _gc_entry.generation.alive:
+            _gc_use_case.hits += 1
+            return _gc_entry.value
+    return {await}_gc_beyond(({positional}), {{keywords}})
+"""
+
+
+class CachedFunction(Protocol[P, R_co]):
+    """A sync function behind the cache. Its methods take the function's own arguments."""
+
+    __wrapped__: Callable[..., Any]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, R_co]: ...
+
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None
+    ) -> CachedFunction[Q, R_co]: ...
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> GCacheKey:
+        """Return the key of this call. Raises UnrenderableArgument when it is used to reach a layer."""
+        ...
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Invalidate the entity that this call is about. Raises UntrackedUseCase, LayerUnavailable."""
+        ...
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run the source whatever is cached, store what it returns and return it."""
+        ...
+
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R_co | Literal[Missing.MISSING]:
+        """Return what is cached for this call, or MISSING. The source is not asked, nothing is counted."""
+        ...
+
+
+class AsyncCachedFunction(Protocol[P, R_co]):
+    """An async function behind the cache. Its methods take the function's own arguments."""
+
+    __wrapped__: Callable[..., Any]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> AsyncCachedFunction[P, R_co]: ...
+
+    @overload
+    def __get__(
+        self: AsyncCachedFunction[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None
+    ) -> AsyncCachedFunction[Q, R_co]: ...
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> GCacheKey:
+        """Return the key of this call. Raises UnrenderableArgument when it is used to reach a layer."""
+        ...
+
+    async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Invalidate the entity that this call is about. Raises UntrackedUseCase, LayerUnavailable."""
+        ...
+
+    async def arefresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Run the source whatever is cached, store what it returns and return it."""
+        ...
+
+    async def apeek(self, *args: P.args, **kwargs: P.kwargs) -> R_co | Literal[Missing.MISSING]:
+        """Return what is cached for this call, or MISSING. The source is not asked, nothing is counted."""
+        ...
+
+
+class Decorator(Protocol):
+    """What `cached(...)` returns: to be put on a sync or an async function."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncCachedFunction[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, R]) -> CachedFunction[P, R]: ...
+
+
+class Behind:
+    """What stands behind the wrapper of one function: all that a hit in memory has no need of."""
+
+    def __init__(self, engine: Engine, use_case: UseCase, shape: Shape) -> None:
+        self.engine = engine
+        self.use_case = use_case
+        self.source = shape.function
+        self.is_async = inspect.iscoroutinefunction(shape.function)
+        self._key = shape.key_maker(use_case.key_type, use_case.name, use_case.tracked)
+
+    def key(self, *args: Any, **kwargs: Any) -> GCacheKey:
+        key: GCacheKey = self._key(*args, **kwargs)
+        return key
+
+    def beyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = self._call_or_none(args, kwargs)
+        return self.source(*args, **kwargs) if call is None else self.engine.read(call)
+
+    async def abeyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        call = self._call_or_none(args, kwargs)
+        return await (self.source(*args, **kwargs) if call is None else self.engine.aread(call))
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> None:
+        self.engine.invalidate(*self._entity(args, kwargs), 0)
+
+    async def ainvalidate(self, *args: Any, **kwargs: Any) -> None:
+        await self.engine.ainvalidate(*self._entity(args, kwargs), 0)
+
+    def refresh(self, *args: Any, **kwargs: Any) -> Any:
+        call = self._call_or_none(args, kwargs)
+        return self.source(*args, **kwargs) if call is None else self.engine.refresh(call)
+
+    async def arefresh(self, *args: Any, **kwargs: Any) -> Any:
+        call = self._call_or_none(args, kwargs)
+        return await (self.source(*args, **kwargs) if call is None else self.engine.arefresh(call))
+
+    def peek(self, *args: Any, **kwargs: Any) -> Any:
+        return _value(self.engine.peek(self._call(args, kwargs)) if self._may_peek() else None)
+
+    async def apeek(self, *args: Any, **kwargs: Any) -> Any:
+        return _value(await self.engine.apeek(self._call(args, kwargs)) if self._may_peek() else None)
+
+    def _may_peek(self) -> bool:
+        return self.engine.enabled.get() and not self.engine.is_closed
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        key = self._key(*args, **kwargs)
+        load = partial(self.source, *args, **kwargs)
+        operation = Operation(awaitable=load) if self.is_async else Operation(load)
+        return Call(self.use_case, key, self.engine.keys.build(key), operation)
+
+    def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        if self.engine.is_off(self.use_case):
+            return None
+        try:
+            return self._call(args, kwargs)
+        except Exception as error:  # the call itself can be made all the same
+            self.engine.troubles.unkeyable(self.use_case, error)
+            return None
+
+    def _entity(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
+        if not self.use_case.tracked:
+            raise UntrackedUseCase(
+                f"The use case {self.use_case.name!r} is not tracked: decorate it with "
+                "track_for_invalidation=True, or forget this one call with gcache.delete(function.key(...))."
+            )
+        key = self._key(*args, **kwargs)
+        return key.key_type, key.id
+
+
+class Method:
+    """A cached function that stands in a class: what it gives to an instance knows the instance."""
+
+    def __init__(self, wrapper: Any, on_class: bool = False) -> None:
+        self._wrapper = wrapper
+        self._on_class = on_class
+        self.__wrapped__ = wrapper.__wrapped__
+        self.__doc__ = wrapper.__doc__
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        receiver = owner if self._on_class else instance
+        return self._wrapper if receiver is None else _Bound(self._wrapper, receiver)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapper, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._wrapper(*args, **kwargs)
+
+
+class _Bound:
+    """A cached method of one instance, or of one class."""
+
+    __slots__ = ("__self__", "_wrapper")
+
+    def __init__(self, wrapper: Any, receiver: object) -> None:
+        self._wrapper = wrapper
+        self.__self__ = receiver
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._wrapper(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._wrapper, name)
+        return partial(attribute, self.__self__) if name in _ACTIONS else attribute
+
+    def __repr__(self) -> str:
+        return f"<cached {self._wrapper.__qualname__} of {self.__self__!r}>"
+
+
+_ACTIONS = frozenset({"key", "invalidate", "ainvalidate", "refresh", "arefresh", "peek", "apeek"})
+
+
+def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
+    """Return `shape`'s function behind the cache, as a function, or as a method if it has a receiver."""
+    behind = Behind(engine, use_case, shape)
+    memory = engine.memory
+    wrapper = shape.wrapper(
+        _WRAPPER.replace("{async}", "async " if behind.is_async else "").replace(
+            "{await}", "await " if behind.is_async else ""
+        ),
+        shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
+        {
+            "enabled": engine.enabled.get,
+            "use_case": use_case,
+            "source": shape.function,
+            "clock": engine.clock,
+            "find": _find_nothing if memory is None else memory.find,
+            "build": engine.keys.build,
+            "beyond": behind.abeyond if behind.is_async else behind.beyond,
+        },
+    )
+    side = "a" if behind.is_async else ""
+    actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in _VERBS))}
+    wrapper.__dict__.update(actions)
+    return wrapper if shape.receiver is None else Method(wrapper)
+
+
+_VERBS = ("invalidate", "refresh", "peek")
+
+
+def check_cacheable(function: Any) -> None:
+    """Raise DecorationError for what has no single value to cache."""
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise DecorationError(
+            f"{function.__qualname__} is a generator, which can be run through only once: return a list."
+        )
+    if isinstance(function, type) or not callable(function):
+        raise DecorationError(f"@cached stands on {function!r}: put it on a function or a method.")
+
+
+def _find_nothing(_key: str, _now: float) -> Entry | None:
+    return None
+
+
+def _value(entry: Entry | None) -> Any:
+    return MISSING if entry is None else entry.value

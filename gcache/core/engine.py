@@ -1,0 +1,197 @@
+"""The chain, for callers in threads and on loops: two thin shells over one piece of code."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gcache.core.events import Disabled
+from gcache.core.runtime import LoopRuntime, ThreadRuntime, drive
+from gcache.core.use_case import UseCase
+from gcache.errors import GCacheClosed, LayerUnavailable, UseCaseTaken
+
+if TYPE_CHECKING:
+    from gcache.core.chain import Chain
+    from gcache.core.entries import Entry
+    from gcache.core.generations import Generations
+    from gcache.core.keys import GCacheKey
+    from gcache.core.notices import Notices
+    from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
+    from gcache.core.recorder import Recorder
+    from gcache.core.troubles import Troubles
+    from gcache.core.visit import Call
+
+T = TypeVar("T")
+
+
+class Engine:
+    """What an instance and its decorated functions share.
+
+    Every method has its awaitable twin with `a` in front, which differs in the runtime alone.
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        generations: Generations,
+        recorder: Recorder,
+        notices: Notices,
+        troubles: Troubles,
+        clock: Callable[[], float],
+        default_serializer: Callable[[Callable[..., Any] | None], Serializer],
+    ) -> None:
+        self.chain = chain
+        self.recorder = recorder
+        self.troubles = troubles
+        self.clock = clock
+        self.enabled: ContextVar[bool] = ContextVar("gcache_enabled", default=False)
+        self.default_serializer = default_serializer
+        self.threads = ThreadRuntime()
+        self.loops = LoopRuntime()
+        self.is_closed = False
+        self._generations = generations
+        self._notices = notices
+        self._use_cases: dict[tuple[str, str], UseCase] = {}
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def keys(self) -> KeyBuilder:
+        """The builder of all keys."""
+        return self.chain.keys
+
+    @property
+    def memory(self) -> InProcessLayer | None:
+        """The layer at the head of the chain, if it is an in-process one."""
+        head = self.chain.tiers[0]
+        return head.memory if head.in_process else None
+
+    def register(self, use_case: UseCase) -> None:
+        """Take note of a decorated function. Raises UseCaseTaken."""
+        with self._lock:
+            if use_case.name in self._names:
+                raise UseCaseTaken(
+                    f"The use case {use_case.name!r} belongs to another function: give this one a name "
+                    "of its own with use_case=...."
+                )
+            self._names.add(use_case.name)
+            self._use_cases[use_case.name, use_case.key_type] = use_case
+        self.recorder.watch(use_case)
+
+    def use_case_of(self, key: GCacheKey) -> UseCase:
+        """Return the use case of an explicit key: that of the function of this name, if there is one."""
+        found = self._use_cases.get((key.use_case, key.key_type))
+        if found is None:
+            with self._lock:
+                found = self._use_cases.setdefault(
+                    (key.use_case, key.key_type),
+                    UseCase(
+                        key.use_case,
+                        key.key_type,
+                        key.track_for_invalidation,
+                        self.default_serializer(None),
+                        None,
+                        self.chain.tiers[0].name,
+                    ),
+                )
+            self.recorder.watch(found)
+        return found
+
+    def is_off(self, use_case: UseCase) -> bool:
+        """Tell whether a call is to go straight to the source, and count it if so."""
+        if not self.enabled.get():
+            use_case.bypassed += 1
+            return True
+        if self.is_closed:
+            self.recorder.record(Disabled(use_case.name, use_case.key_type, "closed"))
+            return True
+        self.recorder.keep_delivering()
+        return False
+
+    def read(self, call: Call) -> Any:
+        return drive(self.chain.read(self.threads, call)).unwrap()
+
+    async def aread(self, call: Call) -> Any:
+        return (await self.chain.read(self.loops, call)).unwrap()
+
+    def refresh(self, call: Call) -> Any:
+        return drive(self.chain.refresh(self.threads, call)).unwrap()
+
+    async def arefresh(self, call: Call) -> Any:
+        return (await self.chain.refresh(self.loops, call)).unwrap()
+
+    def put(self, call: Call, value: Any) -> None:
+        drive(self.chain.put(self.threads, call, value))
+
+    async def aput(self, call: Call, value: Any) -> None:
+        await self.chain.put(self.loops, call, value)
+
+    def peek(self, call: Call) -> Entry | None:
+        return drive(self.chain.peek(self.threads, call))
+
+    async def apeek(self, call: Call) -> Entry | None:
+        return await self.chain.peek(self.loops, call)
+
+    def delete(self, name: str) -> None:
+        _told(drive(self.chain.removal.delete(self.threads, name)))
+
+    async def adelete(self, name: str) -> None:
+        _told(await self.chain.removal.delete(self.loops, name))
+
+    def invalidate(self, key_type: str, id: object, hold_sec: float) -> None:
+        self._must_be_open()
+        _told(drive(self.chain.removal.invalidate(self.threads, key_type, id, hold_sec)))
+
+    async def ainvalidate(self, key_type: str, id: object, hold_sec: float) -> None:
+        self._must_be_open()
+        _told(await self.chain.removal.invalidate(self.loops, key_type, id, hold_sec))
+
+    def flush(self, progress: Progress | None) -> None:
+        self._must_be_open()
+        _told(drive(self.chain.removal.flush(self.threads, progress)))
+
+    async def aflush(self, progress: Progress | None) -> None:
+        self._must_be_open()
+        _told(await self.chain.removal.flush(self.loops, progress))
+
+    def close(self) -> None:
+        if self._shut():
+            drive(self.chain.removal.close(self.threads))
+            self.loops.close()
+            self.recorder.close()
+
+    async def aclose(self) -> None:
+        if self._shut():
+            await self.chain.removal.close(self.loops)
+            self.loops.close()
+            self.recorder.close()
+
+    def after_fork(self) -> None:
+        """Give the child locks of its own, and nothing of what only the parent's threads can finish."""
+        self._lock = threading.Lock()
+        self.chain.after_fork()
+        self._generations.after_fork()
+        self.recorder.after_fork()
+        self._notices.after_fork()
+        self.loops.after_fork()
+
+    def _must_be_open(self) -> None:
+        if self.is_closed:
+            raise GCacheClosed("This GCache was closed: make a new one to invalidate or flush.")
+
+    def _shut(self) -> bool:
+        with self._lock:
+            was_open, self.is_closed = not self.is_closed, True
+            for use_case in self._use_cases.values():
+                use_case.close()
+        return was_open
+
+
+def _told(failures: list[tuple[str, Exception]]) -> None:
+    if failures:
+        names = ", ".join(repr(name) for name, _ in failures)
+        raise LayerUnavailable(
+            f"The layer {names} could not be told, and what it holds may still be served: call again later."
+        ) from failures[0][1]

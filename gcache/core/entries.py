@@ -1,0 +1,38 @@
+"""An entry, and what may be concluded from it. `now` is always an argument."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Generation:
+    """This process's view of an entity between two invalidations: what was filled under it dies with it."""
+
+    __slots__ = ("__weakref__", "alive")
+
+    def __init__(self) -> None:
+        self.alive = True
+
+
+class Entry:
+    """A value, when its load began and when it expires (Unix time, seconds), and what it belongs to.
+
+    `epoch` is the entity's epoch in the authority, None for an untracked use case. `generation` is
+    that entity's in this process. In-process layers hold live entries; others hold sealed ones.
+    """
+
+    __slots__ = ("began", "epoch", "expires", "generation", "value")
+
+    def __init__(
+        self, value: Any, began: float, expires: float, epoch: bytes | None, generation: Generation
+    ) -> None:
+        self.value = value
+        self.began = began
+        self.expires = expires
+        self.epoch = epoch
+        self.generation = generation
+
+
+def lifetime(ttl: float, expires: float, now: float) -> float:
+    """Return how long a copy may live that is kept `ttl` seconds, of an entry that ends at `expires`."""
+    return min(ttl, expires - now)

@@ -1,0 +1,82 @@
+"""Entries as bytes: versioned, bound to their key, and checked as a whole before anything is believed.
+
+The layout, big-endian::
+
+    2   b"gC"
+    1   version
+    1   length of the epoch
+    1   length of the serializer's identity
+    4   CRC-32 of the key
+    8   when the load began   (Unix time, float64)
+    8   when the entry expires
+    8   BLAKE2b of the key and of everything but these eight bytes
+    …   epoch, identity, payload
+"""
+
+from __future__ import annotations
+
+import struct
+from hashlib import blake2b
+from typing import Literal, NamedTuple, TypeAlias
+from zlib import crc32
+
+_MAGIC = b"gC"
+_VERSION = 1
+_HEAD = struct.Struct(">2sBBBIdd")
+_CHECK_SIZE = 8
+_BODY = _HEAD.size + _CHECK_SIZE
+
+Flaw: TypeAlias = Literal["corrupt", "version", "other_key", "other_serializer"]
+
+
+class Unreadable(Exception):
+    """The bytes are no entry of this key. `flaw` is the reason that the miss is counted under."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw)
+        self.flaw: Flaw = flaw
+
+
+class Sealed(NamedTuple):
+    """An entry whose value is still in its serializer's bytes."""
+
+    payload: bytes
+    began: float
+    expires: float
+    epoch: bytes | None
+
+
+def seal(sealed: Sealed, key: str, identity: str) -> bytes:
+    """Return the bytes to store under `key`."""
+    name = key.encode()
+    epoch = sealed.epoch or b""
+    serializer = identity.encode()
+    head = _HEAD.pack(
+        _MAGIC, _VERSION, len(epoch), len(serializer), crc32(name), sealed.began, sealed.expires
+    )
+    body = epoch + serializer + sealed.payload
+    return head + _check(name, head, body) + body
+
+
+def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
+    """Return the entry that `seal` made for the same key and serializer. Raises Unreadable for all else."""
+    if len(data) < _BODY or data[:2] != _MAGIC:
+        raise Unreadable("corrupt")
+    if data[2] != _VERSION:
+        raise Unreadable("version")
+    _, _, epoch_size, identity_size, key_sum, began, expires = _HEAD.unpack_from(data)
+    name = key.encode()
+    body = data[_BODY:]
+    if _check(name, data[: _HEAD.size], body) != data[_HEAD.size : _BODY]:
+        raise Unreadable("corrupt" if key_sum == crc32(name) else "other_key")
+    payload_at = epoch_size + identity_size
+    if body[epoch_size:payload_at] != identity.encode():
+        raise Unreadable("other_serializer")
+    return Sealed(body[payload_at:], began, expires, body[:epoch_size] or None)
+
+
+def _check(name: bytes, head: bytes, body: bytes) -> bytes:
+    digest = blake2b(name, digest_size=_CHECK_SIZE)
+    digest.update(head)
+    digest.update(body)
+    return digest.digest()

@@ -1,0 +1,99 @@
+"""What happened, in the words that every sink understands. Durations are seconds, sizes bytes."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+
+class Hit(NamedTuple):
+    """`calls` calls of a use case were answered by `layer`."""
+
+    use_case: str
+    key_type: str
+    layer: str
+    calls: int = 1
+
+
+class Miss(NamedTuple):
+    """A call went on to the source. `layer` is the last one that was asked, `reason` is what it said."""
+
+    use_case: str
+    key_type: str
+    layer: str
+    reason: str
+
+
+class Disabled(NamedTuple):
+    """`calls` calls went straight to the source, because nothing was to be cached."""
+
+    use_case: str
+    key_type: str
+    reason: str
+    calls: int = 1
+
+
+class Error(NamedTuple):
+    """Something failed. `error` is the exception's class name.
+
+    `in_fallback` tells the source's own failure, which the caller sees, from one of the cache, which
+    the caller does not. `layer` is empty when no layer took part.
+    """
+
+    use_case: str
+    key_type: str
+    layer: str
+    error: str
+    in_fallback: bool
+
+
+class Invalidation(NamedTuple):
+    """An entity of this key type was invalidated in `layer`."""
+
+    key_type: str
+    layer: str
+
+
+class Get(NamedTuple):
+    """A read of `layer` took `seconds`."""
+
+    use_case: str
+    key_type: str
+    layer: str
+    seconds: float
+
+
+class Load(NamedTuple):
+    """A run of the source took `seconds`, whether it returned or raised."""
+
+    use_case: str
+    key_type: str
+    seconds: float
+
+
+class Serialization(NamedTuple):
+    """Turning a value into bytes, or back, took `seconds`."""
+
+    use_case: str
+    key_type: str
+    layer: str
+    operation: Literal["dump", "load"]
+    seconds: float
+
+
+class Size(NamedTuple):
+    """An entry of `size` bytes was handed to `layer`."""
+
+    use_case: str
+    key_type: str
+    layer: str
+    size: int
+
+
+class Entries(NamedTuple):
+    """The in-process layer `layer` of this process holds `held` entries now."""
+
+    layer: str
+    held: int
+
+
+Event: TypeAlias = Hit | Miss | Disabled | Error | Invalidation | Get | Load | Serialization | Size | Entries

@@ -1,0 +1,58 @@
+"""What this process knows of invalidations: the live generation of each entity, and the standing holds."""
+
+from __future__ import annotations
+
+import threading
+from weakref import WeakValueDictionary
+
+from gcache.core.entries import Generation
+
+
+class Generations:
+    """The generations of all entities that something in this process still refers to.
+
+    A reader takes the generation first, then asks whether the entity is held, then looks anywhere.
+    So whatever it fills afterwards dies with an invalidation that came in between.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._live: WeakValueDictionary[str, Generation] = WeakValueDictionary()
+        self._holds: dict[str, float] = {}
+        self._untracked = Generation()
+
+    def of(self, entity: str | None) -> Generation:
+        """Return the live generation of an entity; that of all untracked entries for None."""
+        if entity is None:
+            return self._untracked
+        with self._lock:
+            generation = self._live.get(entity)
+            if generation is None:
+                generation = self._live[entity] = Generation()
+            return generation
+
+    def held(self, entity: str, now: float) -> bool:
+        """Tell whether a hold that was set in this process stands at `now` (monotonic, seconds)."""
+        return bool(self._holds) and self._holds.get(entity, now) > now
+
+    def kill(self, entity: str, now: float, hold_sec: float = 0) -> None:
+        """End the entity's generation, and hold it for `hold_sec` or for as long as it was held already."""
+        with self._lock:
+            if hold_sec > 0:
+                self._holds = {name: until for name, until in self._holds.items() if until > now}
+                self._holds[entity] = max(self._holds.get(entity, now), now + hold_sec)
+            generation = self._live.pop(entity, None)
+            if generation is not None:
+                generation.alive = False
+
+    def kill_all(self) -> None:
+        """End every generation, tracked or not. Holds stay."""
+        with self._lock:
+            for generation in (*self._live.values(), self._untracked):
+                generation.alive = False
+            self._live.clear()
+            self._untracked = Generation()
+
+    def after_fork(self) -> None:
+        """Make the child's lock its own: another thread of the parent may have held it."""
+        self._lock = threading.Lock()

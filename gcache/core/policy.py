@@ -1,0 +1,57 @@
+"""From a use case's configuration to what a call does. Pure: no clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gcache.core.config import GCacheKeyConfig
+    from gcache.core.tiers import Tier
+
+
+class Step(NamedTuple):
+    """One layer that a call passes, and for how many seconds it keeps the call's entry."""
+
+    tier: Tier
+    ttl: float
+
+
+class Policy:
+    """What the configuration says for one use case right now."""
+
+    def __init__(self, config: GCacheKeyConfig, tiers: Sequence[Tier], tracked: bool) -> None:
+        """Read `config` for a chain of `tiers`.
+
+        A layer that is neither in process nor the authority would keep tracked entries past their
+        invalidation, so tracked calls pass it by.
+        """
+        self._ramped = [
+            (config.percentage(tier.name), Step(tier, ttl))
+            for tier in tiers
+            if (ttl := config.ttl(tier.name)) and config.percentage(tier.name) > 0
+            if not tracked or tier.in_process or tier.is_authority
+        ]
+        self._all = tuple(step for _, step in self._ramped)
+        self._is_partial = any(percent < 100 for percent, _ in self._ramped)
+        self.nearest_is_open = bool(
+            self._ramped
+            and self._ramped[0][0] >= 100
+            and self._all[0].tier is tiers[0]
+            and tiers[0].in_process
+        )
+        """Whether every call may be answered by the in-process layer at the head of the chain."""
+
+    def steps(self, use_case: str, entity: str) -> tuple[Step, ...]:
+        """Return the layers for calls of `use_case` about `entity`, nearest first."""
+        if not self._is_partial:
+            return self._all
+        point = ramp_point(use_case, entity)
+        return tuple(step for percent, step in self._ramped if point < percent)
+
+
+def ramp_point(use_case: str, entity: str) -> float:
+    """Return where an entity lies between 0 and 100: it is in when the ramp is above."""
+    digest = blake2b(f"{use_case}\0{entity}".encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest()) * 100 / 2**64

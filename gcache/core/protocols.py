@@ -1,0 +1,188 @@
+"""What the parts promise each other. Implementations need no base class: the right methods are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from gcache.core.config import GCacheKeyConfig
+    from gcache.core.entries import Entry
+    from gcache.core.events import Event
+    from gcache.core.keys import GCacheKey
+
+Stored = TypeVar("Stored")
+
+Progress: TypeAlias = Callable[[int], None]
+"""Called now and then with the number of entries removed so far."""
+
+ConfigProvider: TypeAlias = (
+    "Callable[[GCacheKey], GCacheKeyConfig | None] | Callable[[GCacheKey], Awaitable[GCacheKeyConfig | None]]"
+)
+"""Asked what to do for a use case, with the key of the call that made core ask.
+
+Called at most once every `config_refresh_sec` for each use case, from any thread or event loop. Return
+None for "no configuration". What it raises is counted, and the last good answer stays in force.
+"""
+
+
+if TYPE_CHECKING:
+    from abc import ABCMeta as _ProtocolMeta
+else:
+    _ProtocolMeta = type(Protocol)
+
+
+class LayerNames(_ProtocolMeta):
+    """Carries the names of the two reference layers, so that `CacheLayer.LOCAL` needs no second class."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+class CacheLayer(Protocol[Stored], metaclass=LayerNames):
+    """One tier of storage, called from any thread and blocking until it has an answer.
+
+    A layer out of process stores `bytes` and gives back the same bytes; what they mean is not its
+    business. Every method may raise anything when the layer is in trouble: core counts it and goes on
+    without the layer. A layer must never answer "absent" when it could not look.
+    """
+
+    name: str
+    """The layer's key in `ttl_sec` and `ramp`, and its label in metrics."""
+
+    def get(self, keys: Sequence[str]) -> Sequence[Stored | None]:
+        """Return what is stored under each of `keys`, in their order, None where nothing is."""
+        ...
+
+    def put(self, items: Mapping[str, Stored], ttl: float) -> None:
+        """Store `items` for `ttl` seconds (above 0), replacing what was there and its remaining life."""
+        ...
+
+    def add(self, key: str, value: Stored, ttl: float) -> bool:
+        """Store `value` for `ttl` seconds only if nothing lives under `key`; tell whether it was stored.
+
+        Of any number of callers at once, in any process, at most one is told True.
+        """
+        ...
+
+    def delete(self, keys: Sequence[str]) -> int:
+        """Forget `keys`; return how many of them were there."""
+        ...
+
+    def clear(self, prefix: str, progress: Progress | None = None) -> int:
+        """Forget every key that begins with `prefix`, and no other; return how many there were."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files. Called once, and nothing after it."""
+        ...
+
+
+class AsyncCacheLayer(Protocol[Stored]):
+    """A layer that is awaited; every method promises what its namesake in `CacheLayer` does.
+
+    Called from any number of event loops, one after another or at once. A layer may offer both sides.
+    """
+
+    name: str
+
+    async def aget(self, keys: Sequence[str]) -> Sequence[Stored | None]: ...
+
+    async def aput(self, items: Mapping[str, Stored], ttl: float) -> None: ...
+
+    async def aadd(self, key: str, value: Stored, ttl: float) -> bool: ...
+
+    async def adelete(self, keys: Sequence[str]) -> int: ...
+
+    async def aclear(self, prefix: str, progress: Progress | None = None) -> int: ...
+
+    async def aclose(self) -> None: ...
+
+
+class InProcessLayer(CacheLayer["Entry"], Protocol):
+    """A layer that keeps live entries in this process and never waits, neither for I/O nor for others."""
+
+    in_process: bool
+    """True. Core reads it to know that values need no serializer here."""
+
+    def find(self, key: str, now: float) -> Entry | None:
+        """Return the entry under `key` unless its life was over at `now`, a reading of `time.monotonic`."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of entries held now."""
+        ...
+
+
+class EpochRetirer(Protocol):
+    """A layer that can retire an epoch in one step, as the authority of many processes should.
+
+    Optional. Without it core reads the key and then acts, which can cut a hold short that another
+    process set in between. `aretire` is the same for an `AsyncCacheLayer`.
+    """
+
+    def retire(self, key: str, hold: bytes, ttl: float) -> None:
+        """Make sure that no epoch stands under `key`, and that a hold stands there for `ttl` seconds.
+
+        A hold that is there already is told from an epoch by its first byte, which is that of `hold`.
+        It keeps its life if that is longer. With `ttl` 0 nothing is set: an epoch goes, a hold stays.
+        """
+        ...
+
+
+class KeyBuilder(Protocol):
+    """Turns structured keys into the strings that layers store entries under."""
+
+    prefixes: tuple[str, ...]
+    """Every string built here begins with one of these, and no string of anybody else does."""
+
+    def build(self, key: GCacheKey) -> str:
+        """Return the string of `key`: equal for equal keys, different for different ones.
+
+        Raises UnrenderableArgument for a value that has no defined rendering.
+        """
+        ...
+
+    def epoch(self, key_type: str, id: object) -> str:
+        """Return the string of an entity's epoch.
+
+        No key builds to it, and a Redis Cluster puts it into the slot of all tracked keys of the entity.
+        """
+        ...
+
+
+class MetricsSink(Protocol):
+    """Where events go to be counted."""
+
+    def record(self, event: Event) -> None:
+        """Take one event, quickly, from any thread. What it raises is logged once and goes no further."""
+        ...
+
+
+class ScrapedSink(Protocol):
+    """A sink that is read at times of somebody else's choosing. Optional, beside `MetricsSink`."""
+
+    def before_collect(self, callback: Callable[[], object]) -> None:
+        """Call `callback` before each reading, so that sums which are due are in it."""
+        ...
+
+
+class Serializer(Protocol):
+    """Turns values into bytes and back, from any thread."""
+
+    identity: str
+    """A short ASCII name with a version. It travels with the bytes: others than these are not loaded."""
+
+    def dump(self, value: Any) -> bytes:
+        """Return bytes from which `load` makes an equal value of the same type.
+
+        Raises SerializationError for a value that would not come back so.
+        """
+        ...
+
+    def load(self, data: bytes) -> Any:
+        """Return the value of `data`, which may be hostile: it must run nothing that it names.
+
+        Raises anything when it cannot: the entry counts as unreadable and is written anew.
+        """
+        ...

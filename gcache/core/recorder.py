@@ -1,0 +1,106 @@
+"""The way from what happens to the sink, which may fail without anybody noticing but the log.
+
+What happens on the hot path is counted there with one addition and delivered here in sums.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gcache.core.events import Disabled, Entries, Event, Hit
+from gcache.core.notices import described
+
+if TYPE_CHECKING:
+    from gcache.core.notices import Notices
+    from gcache.core.protocols import InProcessLayer, MetricsSink
+    from gcache.core.use_case import UseCase
+
+_DELIVERY_PAUSE_SEC = 1.0
+
+
+class Recorder:
+    """Hands events to a sink, and the sums of the hot path with them.
+
+    Sums are delivered when `deliver` is called and, while there are any, once a second by a thread that
+    ends when there are none.
+    """
+
+    def __init__(
+        self, sink: MetricsSink, notices: Notices, memory: Iterable[tuple[str, InProcessLayer]]
+    ) -> None:
+        self._sink = sink
+        self._notices = notices
+        self._memory = tuple(memory)
+        self._use_cases: list[UseCase] = []
+        self._lock = threading.Lock()
+        self._courier: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def record(self, event: Event) -> None:
+        """Hand one event to the sink."""
+        try:
+            self._sink.record(event)
+        except Exception as error:  # counting must not break what is counted
+            self._notices.warn(
+                ("sink", type(error)), "The metrics sink fails, so figures are missing: %s", described(error)
+            )
+
+    def watch(self, use_case: UseCase) -> None:
+        """Deliver the sums of `use_case` from now on."""
+        with self._lock:
+            self._use_cases.append(use_case)
+
+    def deliver(self) -> bool:
+        """Hand over all sums that are due; tell whether there were any."""
+        with self._lock:
+            events = [event for use_case in self._use_cases for event in _sums(use_case)]
+        if events:
+            events.extend(Entries(name, len(layer)) for name, layer in self._memory)
+        for event in events:
+            self.record(event)
+        return bool(events)
+
+    def keep_delivering(self) -> None:
+        """See to it that sums are delivered while calls go on."""
+        if self._courier is not None or self._stopped.is_set():
+            return
+        with self._lock:
+            if self._courier is None:
+                self._courier = threading.Thread(target=self._carry, name="gcache-metrics", daemon=True)
+                self._courier.start()
+
+    def close(self) -> None:
+        """Deliver the last sums."""
+        self._stopped.set()
+        if self._courier is not None and self._courier is not threading.current_thread():
+            self._courier.join()
+        self.deliver()
+
+    def after_fork(self) -> None:
+        """Start the child's counts at nothing: the parent delivers its own."""
+        self._lock = threading.Lock()
+        self._courier = None
+        self._stopped = threading.Event()
+        for use_case in self._use_cases:
+            _sums(use_case)
+
+    def _carry(self) -> None:
+        while not self._stopped.wait(_DELIVERY_PAUSE_SEC):
+            if not self.deliver():
+                break
+        self._courier = None
+
+
+def _sums(use_case: UseCase) -> list[Event]:
+    """Return what came up since the last time. The counts only grow, so no addition is ever lost."""
+    hits, bypassed = use_case.hits, use_case.bypassed
+    events: list[Event] = []
+    if new := hits - use_case.hits_delivered:
+        use_case.hits_delivered = hits
+        events.append(Hit(use_case.name, use_case.key_type, use_case.memory_name, new))
+    if new := bypassed - use_case.bypassed_delivered:
+        use_case.bypassed_delivered = bypassed
+        events.append(Disabled(use_case.name, use_case.key_type, "context", new))
+    return events

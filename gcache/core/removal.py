@@ -1,0 +1,110 @@
+"""Making the layers forget: one entry, one entity, or everything.
+
+Here silence would leave an old value standing, so what failed is returned, to be raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gcache.core.events import Invalidation
+
+if TYPE_CHECKING:
+    from gcache.core.authority import Authority
+    from gcache.core.flights import Flights
+    from gcache.core.generations import Generations
+    from gcache.core.protocols import KeyBuilder, Progress
+    from gcache.core.recorder import Recorder
+    from gcache.core.runtime import Runtime
+    from gcache.core.tiers import Tier, Verb
+    from gcache.core.troubles import Troubles
+
+Failures: TypeAlias = list[tuple[str, Exception]]
+"""The names of the layers that could not be told, and why."""
+
+
+class Removal:
+    """Deletes, invalidates, flushes and closes. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        tiers: Sequence[Tier],
+        authority: Authority | None,
+        keys: KeyBuilder,
+        flights: Flights,
+        generations: Generations,
+        recorder: Recorder,
+        troubles: Troubles,
+        clock: Callable[[], float],
+    ) -> None:
+        self._tiers = tiers
+        self._authority = authority
+        self._keys = keys
+        self._flights = flights
+        self._generations = generations
+        self._recorder = recorder
+        self._troubles = troubles
+        self._clock = clock
+
+    async def delete(self, runtime: Runtime, name: str) -> Failures:
+        """Make every layer forget one entry; return the layers that could not be told, and why."""
+        self._flights.forget(name)
+        return await self._tell_all(runtime, "delete", [name])
+
+    async def invalidate(self, runtime: Runtime, key_type: str, id: object, hold_sec: float) -> Failures:
+        """End every entry of an entity and hold it for `hold_sec`; return what failed.
+
+        This process's entries die last, when nobody can fill in an old one any more, and in any case.
+        """
+        entity = self._keys.epoch(key_type, id)
+        failures: Failures = []
+        try:
+            if self._authority is not None:
+                outcome = await self._authority.retire(runtime, entity, hold_sec)
+                if outcome.error is not None:
+                    failures.append((self._authority.tier.name, outcome.error))
+                    self._troubles.layer_failed(self._authority.tier, outcome.error, key_type=key_type)
+        finally:
+            self._generations.kill(entity, self._clock(), hold_sec)
+        self._recorder.record(Invalidation(key_type, self._tiers[-1].name))
+        return failures
+
+    async def flush(self, runtime: Runtime, progress: Progress | None) -> Failures:
+        """Make every layer forget everything under this prefix; return what failed."""
+        self._flights.forget_all()
+        failures: Failures = []
+        removed = 0
+
+        def report(count: int) -> None:
+            if progress is not None:
+                progress(removed + count)
+
+        try:
+            for tier in reversed(self._tiers):
+                for prefix in self._keys.prefixes:
+                    outcome = await tier.attempt(runtime, "clear", prefix, report)
+                    if outcome.error is not None:
+                        failures.append((tier.name, outcome.error))
+                        self._troubles.layer_failed(tier, outcome.error)
+                        break
+                    removed += outcome.value
+                    report(0)
+        finally:
+            self._generations.kill_all()
+        return failures
+
+    async def close(self, runtime: Runtime) -> Failures:
+        """Close the layers that were ever used; return what failed."""
+        return await self._tell_all(runtime, "close")
+
+    async def _tell_all(self, runtime: Runtime, verb: Verb, *args: Any) -> Failures:
+        failures: Failures = []
+        for tier in reversed(self._tiers):
+            if verb == "close" and not tier.is_made:
+                continue
+            outcome = await tier.attempt(runtime, verb, *args)
+            if outcome.error is not None:
+                failures.append((tier.name, outcome.error))
+                self._troubles.layer_failed(tier, outcome.error)
+        return failures

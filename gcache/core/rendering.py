@@ -1,0 +1,151 @@
+"""Values as text that tells any two of them apart: the arguments in a key."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import re
+from collections.abc import Callable
+from typing import Any
+
+from gcache.errors import UnrenderableArgument
+
+_UNSAFE = re.compile("[%?#&={}\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PLAIN = re.compile(r"[^\W\d][^'(),:\[\]]*")
+_WORDS = frozenset({"None", "True", "False", "nan", "inf"})
+
+
+def escape(text: str) -> str:
+    """Percent-encode what would end a component of a key, white space and control characters."""
+    return text if text.isalnum() else _UNSAFE.sub(_percent, text)
+
+
+def render_id(value: object) -> str:
+    """Return an entity's id as text: its `str()`, escaped. Raises UnrenderableArgument."""
+    kind = type(value)
+    if kind is str or kind is int or (kind not in _CONTAINERS and _renderer_of(kind) is not None):
+        return escape(str(value))
+    raise UnrenderableArgument(
+        f"An id of type {_name(kind)} has no defined text: pass "
+        'id_arg=("argument", lambda value: ...) to take a string or a number out of it.'
+    )
+
+
+def render(value: object) -> str:
+    """Return an argument as text, different for different values. Raises UnrenderableArgument."""
+    if type(value) is str and value.isidentifier() and value not in _WORDS:
+        return value
+    try:
+        return escape(_render(value))
+    except RecursionError:
+        raise UnrenderableArgument(
+            "A value that contains itself, or is nested very deeply, has no defined text: give its "
+            "argument an adapter with arg_adapters={...}."
+        ) from None
+
+
+def _render(value: object) -> str:
+    renderer = _renderer_of(type(value))
+    if renderer is None:
+        raise UnrenderableArgument(
+            f"A value of type {_name(type(value))} has no defined text in a key: give its argument an "
+            "adapter with arg_adapters={...}, or leave it out of the key with ignore_args=[...]."
+        )
+    return renderer(value)
+
+
+def _renderer_of(kind: type) -> Callable[[Any], str] | None:
+    exact = _PLAIN_TYPES.get(kind) or _CONTAINERS.get(kind)
+    if exact is not None:
+        return exact
+    for base in kind.__mro__[:-1]:
+        inherited = _SCALARS.get(_name(base))
+        if inherited is not None:
+            return inherited
+    return None
+
+
+def _quote(text: str) -> str:
+    if _PLAIN.fullmatch(text) and text not in _WORDS:
+        return text
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
+
+
+def _name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _tag(cls: type) -> str:
+    return cls.__name__ if _name(cls) in _SCALARS else _name(cls)
+
+
+def _tagged(value: object) -> str:
+    return f"{_tag(type(value))}({_quote(str(value))})"
+
+
+def _enum(value: enum.Enum) -> str:
+    name: str | None = value.name
+    return f"{_name(type(value))}({_quote(repr(value.value) if name is None else name)})"
+
+
+def _moment(value: datetime.datetime | datetime.time) -> str:
+    zone = "" if value.tzinfo is None else f",{_quote(str(value.tzinfo))}"
+    return f"{_tag(type(value))}({_quote(value.isoformat())},{value.fold}{zone})"
+
+
+def _span(value: datetime.timedelta) -> str:
+    return f"timedelta({value.days},{value.seconds},{value.microseconds})"
+
+
+def _series(opening: str, closing: str) -> Callable[[Any], str]:
+    return lambda values: opening + ",".join(map(_render, values)) + closing
+
+
+def _unordered(opening: str) -> Callable[[Any], str]:
+    return lambda values: opening + ",".join(sorted(map(_render, values))) + ")"
+
+
+def _mapping(value: dict[object, object]) -> str:
+    return "dict(" + ",".join(sorted(f"{_render(k)}:{_render(v)}" for k, v in value.items())) + ")"
+
+
+_PLAIN_TYPES: dict[type, Callable[[Any], str]] = {
+    str: _quote,
+    int: int.__repr__,
+    float: float.__repr__,
+    bool: repr,
+    type(None): repr,
+}
+_CONTAINERS: dict[type, Callable[[Any], str]] = {
+    list: _series("[", "]"),
+    tuple: _series("(", ")"),
+    set: _unordered("set("),
+    frozenset: _unordered("frozenset("),
+    dict: _mapping,
+}
+# By name, so that no module is imported for the sake of a type that nobody passes.
+_SCALARS: dict[str, Callable[[Any], str]] = {
+    "enum.Enum": _enum,
+    "builtins.str": lambda value: _quote(str.__str__(value)),
+    "builtins.int": int.__repr__,
+    "builtins.float": float.__repr__,
+    "builtins.complex": _tagged,
+    "builtins.bytes": lambda value: f"bytes({value.hex()})",
+    "decimal.Decimal": _tagged,
+    "fractions.Fraction": _tagged,
+    "uuid.UUID": _tagged,
+    "datetime.datetime": _moment,
+    "datetime.time": _moment,
+    "datetime.date": _tagged,
+    "datetime.timedelta": _span,
+    "ipaddress.IPv4Address": _tagged,
+    "ipaddress.IPv6Address": _tagged,
+    "ipaddress.IPv4Network": _tagged,
+    "ipaddress.IPv6Network": _tagged,
+    "pathlib.PurePath": _tagged,
+    "pathlib._local.PurePath": _tagged,
+}

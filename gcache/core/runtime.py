@@ -1,0 +1,227 @@
+"""Where work happens: the only file of core that blocks, awaits I/O or knows asyncio.
+
+The chain is written once, as coroutines that await nothing but a runtime. Under `LoopRuntime` they
+suspend like any others. Under `ThreadRuntime` they never do, so one `send` runs them to the end.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
+    from gcache.core.flights import Flight
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+_BLOCKING_WORKERS = 32
+
+
+class Operation(Generic[P, R]):
+    """One thing to do, with a blocking side, an awaitable one, or both.
+
+    `inline` says that the blocking side never waits, so that it may run on an event loop.
+    """
+
+    __slots__ = ("awaitable", "blocking", "inline")
+
+    def __init__(
+        self,
+        blocking: Callable[P, R] | None = None,
+        awaitable: Callable[P, Awaitable[R]] | None = None,
+        inline: bool = False,
+    ) -> None:
+        self.blocking = blocking
+        self.awaitable = awaitable
+        self.inline = inline
+
+
+class Outcome(Generic[R]):
+    """What came of an operation: a value, or the exception that it raised.
+
+    Exceptions travel as values through the chain, because a coroutine cannot let a StopIteration pass.
+    """
+
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: R | None = None, error: Exception | None = None) -> None:
+        self.value = cast("R", value)
+        self.error = error
+
+    def unwrap(self) -> R:
+        """Return the value, or raise the exception as itself."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class Runtime(Protocol):
+    """What the chain may wait for."""
+
+    async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        """Do it, on whichever side fits the caller. Only what ends the caller itself is raised."""
+        ...
+
+    async def landed(self, flight: Flight, limit_sec: float) -> None:
+        """Wait until `flight` is over, or for `limit_sec`."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the caller, who does not wait for it."""
+        ...
+
+
+class ThreadRuntime:
+    """Everything happens in the caller's thread; only what has no blocking side goes to a loop of ours."""
+
+    async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        try:
+            if operation.blocking is not None:
+                return Outcome(operation.blocking(*args, **kwargs))
+            awaitable = cast("Callable[P, Awaitable[R]]", operation.awaitable)
+            return Outcome(_background_loop.run(awaitable, *args, **kwargs))
+        except Exception as error:  # the chain decides what becomes of it
+            return Outcome(error=error)
+
+    async def landed(self, flight: Flight, limit_sec: float) -> None:
+        if flight.thread == threading.get_ident():
+            return  # its leader is a task of the loop that this very thread would stop
+        over = threading.Event()
+        flight.when_over(over.set)
+        over.wait(limit_sec)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            threading.Thread(target=drive, args=(work,), name="gcache-refresh", daemon=True).start()
+        except RuntimeError:  # no thread to be had: the interpreter ends, or the machine is full
+            work.close()
+
+
+def drive(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that awaits nothing but a ThreadRuntime, in the caller's thread."""
+    try:
+        work.send(None)
+    except StopIteration as stop:
+        return cast("T", stop.value)
+    work.close()
+    raise RuntimeError("The chain suspended under a runtime that cannot: it awaited something of its own.")
+
+
+class LoopRuntime:
+    """Everything happens on the caller's event loop; only what blocks goes to threads."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        try:
+            if operation.awaitable is not None:
+                return Outcome(await operation.awaitable(*args, **kwargs))
+            blocking = cast("Callable[P, R]", operation.blocking)
+            if operation.inline:
+                return Outcome(blocking(*args, **kwargs))
+            return Outcome(await self._in_thread(blocking, *args, **kwargs))
+        except Exception as error:  # the chain decides what becomes of it
+            return Outcome(error=error)
+
+    async def landed(self, flight: Flight, limit_sec: float) -> None:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+
+        def wake() -> None:
+            if not over.done():
+                over.set_result(None)
+
+        def wake_from_anywhere() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(wake)
+
+        flight.when_over(wake_from_anywhere)
+        await asyncio.wait([over], timeout=limit_sec)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        import asyncio
+
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _in_thread(self, blocking: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+        from functools import partial
+
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_BLOCKING_WORKERS, thread_name_prefix="gcache-blocking")
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, partial(blocking, *args, **kwargs)
+        )
+
+    def close(self) -> None:
+        """Let the threads go once they have finished what they are at."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+            self._pool = None
+
+    def after_fork(self) -> None:
+        """Forget threads and tasks that only the parent has."""
+        self._pool = None
+        self._tasks = set()
+
+
+class _BackgroundLoop:
+    """One event loop on a thread of its own, for sync callers of what can only be awaited."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Await `function(...)` on the loop and return what it gives, blocking until then."""
+        import asyncio
+
+        if threading.current_thread() is self._thread:
+            raise RuntimeError(
+                "A sync cached function was called on the loop that its own layer or config provider needs: "
+                "call an async one there."
+            )
+
+        async def awaited() -> R:
+            return await function(*args, **kwargs)
+
+        return self._submit(asyncio, awaited())
+
+    def _submit(self, asyncio: Any, work: Coroutine[Any, Any, R]) -> R:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="gcache-background-loop", daemon=True
+                )
+                self._thread.start()
+        future: Future[R] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def after_fork(self) -> None:
+        self.__init__()  # type: ignore[misc]  # the thread is the parent's; nothing here outlives it
+
+
+_background_loop = _BackgroundLoop()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_background_loop.after_fork)

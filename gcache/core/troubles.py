@@ -1,0 +1,85 @@
+"""What goes wrong without a caller noticing: counted every time, logged once in a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gcache.core.events import Disabled, Error
+from gcache.core.notices import Notices, described
+
+if TYPE_CHECKING:
+    from gcache.core.recorder import Recorder
+    from gcache.core.tiers import Tier
+    from gcache.core.use_case import UseCase
+
+_QUIET_SEC = 60.0
+
+
+class Troubles:
+    """The failures of one instance's parts."""
+
+    def __init__(self, recorder: Recorder, notices: Notices) -> None:
+        self._recorder = recorder
+        self._notices = notices
+
+    def layer_failed(self, tier: Tier, error: Exception, use_case: str = "", key_type: str = "") -> None:
+        """A layer did not do what it was asked."""
+        self._recorder.record(Error(use_case, key_type, tier.name, type(error).__name__, False))
+        self._notices.warn(
+            ("layer", tier.name, type(error)),
+            "Layer %r failed and is done without; calls go on to the next layer or the source: %s",
+            tier.name,
+            described(error),
+            again_after=_QUIET_SEC,
+        )
+
+    def unreadable(self, use_case: UseCase, tier: Tier, error: Exception) -> None:
+        """A serializer could not load what a layer held. The entry is written anew: no news."""
+        self._count(use_case, error, tier.name)
+
+    def refused(self, use_case: UseCase, tier: Tier, error: Exception) -> None:
+        """A serializer refused a value, which is served all the same."""
+        self._count(use_case, error, tier.name)
+        self._notices.warn(
+            ("refused", use_case.name, str(error)),
+            "A value of use case %r is not stored in layer %r: %s",
+            use_case.name,
+            tier.name,
+            error,
+        )
+
+    def unkeyable(self, use_case: UseCase, error: Exception) -> None:
+        """No key could be built for a call, which ran uncached."""
+        self._recorder.record(Disabled(use_case.name, use_case.key_type, "unkeyable"))
+        self._count(use_case, error)
+        self._notices.warn(
+            ("unkeyable", use_case.name, type(error)),
+            "Calls of use case %r run uncached, because no key can be built for them: %s",
+            use_case.name,
+            error,
+        )
+
+    def provider_failed(self, use_case: UseCase, error: Exception) -> None:
+        """The config provider raised, or returned something else."""
+        self._count(use_case, error)
+        self._notices.warn(
+            ("provider", use_case.name),
+            "The config provider failed for use case %r, whose last good configuration stays in force: %s",
+            use_case.name,
+            described(error),
+            again_after=_QUIET_SEC,
+        )
+
+    def broken(self, use_case: UseCase, error: Exception) -> None:
+        """A part of somebody's own raised where it must not, and the call went to its source."""
+        self._count(use_case, error)
+        self._notices.warn(
+            ("broken", use_case.name, type(error)),
+            "Use case %r is served by its source, because a part of the cache broke its promise: %s",
+            use_case.name,
+            described(error),
+            again_after=_QUIET_SEC,
+        )
+
+    def _count(self, use_case: UseCase, error: Exception, layer: str = "") -> None:
+        self._recorder.record(Error(use_case.name, use_case.key_type, layer, type(error).__name__, False))

@@ -1,0 +1,67 @@
+"""What core remembers of one use case between its calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gcache.core.config import GCacheKeyConfig
+    from gcache.core.policy import Policy
+    from gcache.core.protocols import Serializer
+
+NEVER = float("-inf")
+
+
+class UseCase:
+    """One cached function, or one scenario of explicit keys.
+
+    `hits` counts answers of the in-process layer on the hot path, `bypassed` calls while caching was
+    off. Both only grow. `open_until` is the time (monotonic) until which the hot path may answer.
+    """
+
+    __slots__ = (
+        "bypassed",
+        "bypassed_delivered",
+        "default_config",
+        "hits",
+        "hits_delivered",
+        "key_type",
+        "memory_name",
+        "name",
+        "open_until",
+        "policy",
+        "policy_due",
+        "serializer",
+        "tracked",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        key_type: str,
+        tracked: bool,
+        serializer: Serializer,
+        default_config: GCacheKeyConfig | None,
+        memory_name: str,
+    ) -> None:
+        self.name = name
+        self.key_type = key_type
+        self.tracked = tracked
+        self.serializer = serializer
+        self.default_config = default_config
+        self.memory_name = memory_name
+        self.hits = self.hits_delivered = 0
+        self.bypassed = self.bypassed_delivered = 0
+        self.policy: Policy | None = None
+        self.policy_due = NEVER
+        self.open_until = NEVER
+
+    def adopt(self, policy: Policy | None, due: float) -> None:
+        """Go by `policy` until `due`."""
+        self.policy = policy
+        self.policy_due = due
+        self.open_until = due if policy is not None and policy.nearest_is_open else NEVER
+
+    def close(self) -> None:
+        """Keep the hot path from answering, for good."""
+        self.open_until = NEVER

@@ -1,0 +1,70 @@
+"""Between live entries and the bytes that layers out of process store: serializer, envelope, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from gcache.core.entries import Entry, Generation
+from gcache.core.envelope import Sealed, Unreadable, open_sealed, seal
+from gcache.core.events import Get, Serialization, Size
+from gcache.errors import UntrustedType
+
+if TYPE_CHECKING:
+    from gcache.core.recorder import Recorder
+    from gcache.core.tiers import Tier
+    from gcache.core.troubles import Troubles
+    from gcache.core.use_case import UseCase
+    from gcache.core.visit import Call
+
+
+class Wire:
+    """Packs and unpacks entries, and says what it costs. `clock` is monotonic, in seconds."""
+
+    def __init__(self, recorder: Recorder, troubles: Troubles, clock: Callable[[], float]) -> None:
+        self._recorder = recorder
+        self._troubles = troubles
+        self._clock = clock
+
+    def pack(self, call: Call, tier: Tier, entry: Entry, expires: float) -> bytes | None:
+        """Return the bytes of an entry that ends at `expires`; None if its serializer refuses the value."""
+        use_case = call.use_case
+        started = self._clock()
+        try:
+            payload = use_case.serializer.dump(entry.value)
+        except Exception as error:  # a value that cannot travel is served all the same
+            self._troubles.refused(use_case, tier, error)
+            return None
+        self._timed(use_case, tier, "dump", started)
+        sealed = Sealed(payload, entry.began, expires, entry.epoch)
+        data = seal(sealed, call.name, use_case.serializer.identity)
+        self._recorder.record(Size(use_case.name, use_case.key_type, tier.name, len(data)))
+        return data
+
+    def unpack(self, call: Call, tier: Tier, data: bytes, generation: Generation) -> Entry | str:
+        """Return the entry in `data`, or the reason why there is none to be had."""
+        use_case = call.use_case
+        try:
+            sealed = open_sealed(data, call.name, use_case.serializer.identity)
+        except Unreadable as unreadable:
+            return unreadable.flaw
+        except Exception:  # a layer that gives back no bytes at all
+            return "corrupt"
+        started = self._clock()
+        try:
+            value = use_case.serializer.load(sealed.payload)
+        except Exception as error:  # hostile or outdated: the source knows better
+            self._troubles.unreadable(use_case, tier, error)
+            return "untrusted" if isinstance(error, UntrustedType) else "unloadable"
+        self._timed(use_case, tier, "load", started)
+        return Entry(value, sealed.began, sealed.expires, sealed.epoch, generation)
+
+    def timed_get(self, use_case: UseCase, tier: Tier, seconds: float) -> None:
+        """Record how long a read of a layer took."""
+        self._recorder.record(Get(use_case.name, use_case.key_type, tier.name, seconds))
+
+    def _timed(
+        self, use_case: UseCase, tier: Tier, operation: Literal["dump", "load"], started: float
+    ) -> None:
+        seconds = self._clock() - started
+        self._recorder.record(Serialization(use_case.name, use_case.key_type, tier.name, operation, seconds))

@@ -1,0 +1,290 @@
+"""GCache: the one place that knows core and the bundled parts, and puts them together."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from weakref import WeakSet, WeakValueDictionary
+
+from gcache.backends.memory import MemoryLayer
+from gcache.core.calls import IdArg, Shape
+from gcache.core.chain import Chain
+from gcache.core.config import GCacheConfig, GCacheKeyConfig
+from gcache.core.context import Switch
+from gcache.core.decorator import Decorator, Method, check_cacheable, wrap
+from gcache.core.engine import Engine
+from gcache.core.generations import Generations
+from gcache.core.keys import GCacheKey, UrnKeyBuilder, check_key_type, check_use_case
+from gcache.core.notices import Notices
+from gcache.core.policies import Policies
+from gcache.core.protocols import CacheLayer, MetricsSink, Progress, Serializer
+from gcache.core.recorder import Recorder
+from gcache.core.runtime import Operation
+from gcache.core.tiers import Tier, link
+from gcache.core.troubles import Troubles
+from gcache.core.use_case import UseCase
+from gcache.core.visit import Call
+from gcache.core.wire import Wire
+from gcache.errors import GCacheAlreadyInstantiated, GCacheConfigError
+
+T = TypeVar("T")
+
+_live: WeakValueDictionary[str, GCache] = WeakValueDictionary()
+_live_lock = threading.Lock()
+
+
+class GCache:
+    """A cache for the functions of an application. Made once; `close` it, or use it as a context manager.
+
+    Raises GCacheAlreadyInstantiated while another instance lives on the same `urn_prefix`.
+    """
+
+    def __init__(self, config: GCacheConfig) -> None:
+        self._prefix = config.urn_prefix
+        self._default_serializer = config.serializer
+        tiers = link(_tiers(config))
+        memory = [(tier.name, tier.memory) for tier in tiers if tier.in_process]
+        sink = config.metrics or _default_sink()
+        notices = Notices(time.monotonic)
+        recorder = Recorder(sink, notices, memory)
+        generations = Generations()
+        troubles = Troubles(recorder, notices)
+        chain = Chain(
+            tiers,
+            UrnKeyBuilder(config.urn_prefix),
+            Wire(recorder, troubles, time.monotonic),
+            Policies(
+                config.cache_config_provider, config.config_refresh_sec, tiers, time.monotonic, troubles
+            ),
+            generations,
+            recorder,
+            troubles,
+            time.monotonic,
+            time.time,
+        )
+        self._engine = Engine(
+            chain, generations, recorder, notices, troubles, time.monotonic, self._serializer_for
+        )
+        _claim(self._prefix, self)
+        _engines.add(self._engine)
+        before_collect = getattr(sink, "before_collect", None)
+        if before_collect is not None:
+            before_collect(recorder.deliver)
+
+    def cached(
+        self,
+        key_type: str,
+        id_arg: IdArg,
+        use_case: str | None = None,
+        arg_adapters: Mapping[str, Callable[[Any], Any]] | None = None,
+        ignore_args: Iterable[str] = (),
+        track_for_invalidation: bool = False,
+        default_config: GCacheKeyConfig | None = None,
+        serializer: Serializer | None = None,
+    ) -> Decorator:
+        """Put a function behind the cache.
+
+        `id_arg` names the argument that identifies the entity, or is a pair of its name and a function
+        that takes the id out of it. All other arguments tell entries of one entity apart, as they are or
+        as `arg_adapters` makes them, but for `ignore_args`, `self` and `cls`. `use_case` defaults to the
+        module's and the function's name. `default_config` holds where the provider says nothing.
+
+        Raises DecorationError or InvalidKey where the function or a name will not do.
+        """
+
+        def decorate(function: Any) -> Any:
+            if isinstance(function, staticmethod | classmethod):
+                wrapped = decorate(function.__func__)
+                is_plain = isinstance(function, staticmethod) or not isinstance(wrapped, Method)
+                return staticmethod(wrapped) if is_plain else Method(wrapped.__get__(None), on_class=True)
+            check_cacheable(function)
+            shape = Shape(function, id_arg, arg_adapters or {}, ignore_args)
+            case = UseCase(
+                check_use_case(
+                    f"{function.__module__}.{function.__qualname__}" if use_case is None else use_case
+                ),
+                check_key_type(key_type),
+                track_for_invalidation,
+                serializer or self._serializer_for(function),
+                default_config,
+                self._engine.chain.tiers[0].name,
+            )
+            self._engine.register(case)
+            return wrap(self._engine, case, shape)
+
+        return decorate
+
+    def enable(self, on: bool = True) -> Switch:
+        """Enable caching, or disable it, for a `with` block or for the calls of a decorated function."""
+        return Switch(self._engine.enabled, on)
+
+    def get(self, key: GCacheKey, load: Callable[[], T]) -> T:
+        """Return what is cached under `key`, else what `load` returns, which is cached then."""
+        call = self._call_or_none(key, Operation(load))
+        value: T = load() if call is None else self._engine.read(call)
+        return value
+
+    async def aget(self, key: GCacheKey, load: Callable[[], Awaitable[T]]) -> T:
+        """Return what is cached under `key`, else what `load` gives, which is cached then."""
+        call = self._call_or_none(key, Operation(awaitable=load))
+        value: T = await (load() if call is None else self._engine.aread(call))
+        return value
+
+    def put(self, key: GCacheKey, value: object) -> None:
+        """Store `value` under `key`, as current as of this call. Does nothing where caching is off."""
+        call = self._call_or_none(key)
+        if call is not None:
+            self._engine.put(call, value)
+
+    async def aput(self, key: GCacheKey, value: object) -> None:
+        """Store `value` under `key`, as current as of this call. Does nothing where caching is off."""
+        call = self._call_or_none(key)
+        if call is not None:
+            await self._engine.aput(call, value)
+
+    def delete(self, key: GCacheKey) -> None:
+        """Forget this one entry in every layer. Raises LayerUnavailable, UnrenderableArgument."""
+        self._engine.delete(self._engine.keys.build(key))
+
+    async def adelete(self, key: GCacheKey) -> None:
+        """Forget this one entry in every layer. Raises LayerUnavailable, UnrenderableArgument."""
+        await self._engine.adelete(self._engine.keys.build(key))
+
+    def invalidate(self, key_type: str, id: object, fallback_buffer_ms: float = 0) -> None:
+        """End all entries of an entity, whatever their use case and arguments, in every process.
+
+        Once this has returned no read that starts later gets a value whose load began before, in any
+        process on the same authority. For `fallback_buffer_ms` milliseconds from now reads go to the
+        source and nothing is cached. Raises LayerUnavailable if the authority could not be told.
+        """
+        self._engine.invalidate(key_type, id, _buffer_sec(fallback_buffer_ms))
+
+    async def ainvalidate(self, key_type: str, id: object, fallback_buffer_ms: float = 0) -> None:
+        """Do what `invalidate` does, awaited."""
+        await self._engine.ainvalidate(key_type, id, _buffer_sec(fallback_buffer_ms))
+
+    def flushall(self, progress: Progress | None = None) -> None:
+        """Remove everything that was written under this `urn_prefix`, and nothing else, from every layer.
+
+        `progress` is called now and then with the number of entries removed so far. Raises
+        LayerUnavailable if a layer could not be told.
+        """
+        self._engine.flush(progress)
+
+    async def aflushall(self, progress: Progress | None = None) -> None:
+        """Do what `flushall` does, awaited."""
+        await self._engine.aflush(progress)
+
+    def close(self) -> None:
+        """Let go of connections and of the prefix. Cached functions go on, straight to their sources."""
+        self._engine.close()
+        _release(self._prefix, self)
+
+    async def aclose(self) -> None:
+        """Do what `close` does, awaited, on the loop that used the instance."""
+        await self._engine.aclose()
+        _release(self._prefix, self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _call_or_none(self, key: GCacheKey, load: Operation[[], Any] | None = None) -> Call | None:
+        use_case = self._engine.use_case_of(key)
+        if self._engine.is_off(use_case):
+            return None
+        return Call(use_case, key, self._engine.keys.build(key), load or Operation())
+
+    def _serializer_for(self, function: Callable[..., Any] | None) -> Serializer:
+        if self._default_serializer is not None:
+            return self._default_serializer
+        from gcache.serializers import PickleSerializer
+        from gcache.serializers.trust import classes_named_by
+
+        return PickleSerializer(trusted=() if function is None else classes_named_by(function))
+
+
+def _tiers(config: GCacheConfig) -> list[Tier]:
+    if config.layers is not None:
+        return [Tier(getattr(layer, "name", ""), layer=layer) for layer in config.layers]
+    tiers = [Tier(CacheLayer.LOCAL, layer=MemoryLayer[Any](max_entries=config.local_max_entries))]
+    if config.redis_config is not None:
+        from gcache.backends.redis import RedisLayer
+
+        tiers.append(Tier(CacheLayer.REMOTE, layer=RedisLayer(config.redis_config)))
+    if (factory := config.redis_client_factory) is not None:
+        from gcache.backends.redis import layer_of_factory
+
+        tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory)))
+    return tiers
+
+
+def _default_sink() -> MetricsSink:
+    if find_spec("prometheus_client") is None:
+        from gcache.instrumentation.null import NullSink
+
+        return NullSink()
+    from gcache.instrumentation.prometheus import PrometheusSink
+
+    return PrometheusSink()
+
+
+def _buffer_sec(fallback_buffer_ms: float) -> float:
+    if fallback_buffer_ms < 0:
+        raise GCacheConfigError(f"fallback_buffer_ms is {fallback_buffer_ms!r}: give milliseconds from 0.")
+    return fallback_buffer_ms / 1000
+
+
+def _claim(prefix: str, instance: GCache) -> None:
+    with _live_lock:
+        for other in tuple(_live):
+            if f"{other}:".startswith(f"{prefix}:") or f"{prefix}:".startswith(f"{other}:"):
+                raise GCacheAlreadyInstantiated(
+                    f"A live GCache holds the prefix {other!r}: close() it first, or give this one "
+                    "a urn_prefix that neither contains that one nor lies inside it."
+                )
+        _live[prefix] = instance
+
+
+def _release(prefix: str, instance: GCache) -> None:
+    with _live_lock:
+        if _live.get(prefix) is instance:
+            del _live[prefix]
+
+
+_engines: WeakSet[Engine] = WeakSet()
+
+
+def _after_fork() -> None:
+    global _live_lock
+    _live_lock = threading.Lock()
+    for engine in tuple(_engines):
+        engine.after_fork()
+
+
+@atexit.register
+def _at_exit() -> None:
+    for engine in tuple(_engines):
+        engine.recorder.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
