@@ -52,7 +52,7 @@ class GCache:
         memory = [(tier.name, tier.memory) for tier in tiers if tier.in_process]
         sink = config.metrics or _default_sink()
         notices = Notices(time.monotonic)
-        recorder = Recorder(sink, notices, memory)
+        recorder = Recorder(sink, notices, memory, time.monotonic)
         generations = Generations()
         troubles = Troubles(recorder, notices)
         chain = Chain(

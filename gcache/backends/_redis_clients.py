@@ -163,6 +163,13 @@ class PerLoop:
         async with gate:
             yield client
 
+    def close(self) -> None:
+        """Have every running loop close what it used; what stands still ends with its loop."""
+        for loop, (client, _) in tuple(self._clients.items()):
+            if self._is_ours and loop.is_running():
+                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
+        self._clients.clear()
+
     async def aclose(self) -> None:
         """Close what this loop used. Clients of other loops can be closed there only, and end with them."""
         client, _ = self._clients.pop(asyncio.get_running_loop(), (None, None))

@@ -148,6 +148,14 @@ class RedisLayer(SyncRedisLayer, AsyncRedisLayer):
         self._shared = clients.Shared(lambda: clients.sync_client(config))
         self._per_loop = clients.PerLoop(lambda: clients.async_client(config), is_ours=True)
 
+    def close(self) -> None:
+        self._shared.close()
+        self._per_loop.close()
+
+    async def aclose(self) -> None:
+        await self._per_loop.aclose()
+        self._shared.close()
+
 
 def layer_of_factory(
     factory: Callable[[], Any], name: str = CacheLayer.REMOTE

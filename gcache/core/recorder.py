@@ -6,7 +6,7 @@ What happens on the hot path is counted there with one addition and delivered he
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gcache.core.events import Disabled, Entries, Event, Hit
@@ -23,15 +23,21 @@ _DELIVERY_PAUSE_SEC = 1.0
 class Recorder:
     """Hands events to a sink, and the sums of the hot path with them.
 
-    Sums are delivered when `deliver` is called and, while there are any, once a second by a thread that
-    ends when there are none.
+    Sums are delivered when `deliver` is called and, while the hot path may add to them, once a second by a
+    thread. Calls with caching off do not start it: they are delivered with the next others, at a scrape,
+    or at the end. `clock` is monotonic.
     """
 
     def __init__(
-        self, sink: MetricsSink, notices: Notices, memory: Iterable[tuple[str, InProcessLayer]]
+        self,
+        sink: MetricsSink,
+        notices: Notices,
+        memory: Iterable[tuple[str, InProcessLayer]],
+        clock: Callable[[], float],
     ) -> None:
         self._sink = sink
         self._notices = notices
+        self._clock = clock
         self._memory = tuple(memory)
         self._use_cases: list[UseCase] = []
         self._lock = threading.Lock()
@@ -67,9 +73,14 @@ class Recorder:
         if self._courier is not None or self._stopped.is_set():
             return
         with self._lock:
-            if self._courier is None:
-                self._courier = threading.Thread(target=self._carry, name="gcache-metrics", daemon=True)
-                self._courier.start()
+            if self._courier is not None:
+                return
+            courier = threading.Thread(target=self._carry, name="gcache-metrics", daemon=True)
+            try:
+                courier.start()
+            except RuntimeError:  # no thread to be had: sums wait for the next call, scrape or exit
+                return
+            self._courier = courier
 
     def close(self) -> None:
         """Deliver the last sums."""
@@ -88,9 +99,13 @@ class Recorder:
 
     def _carry(self) -> None:
         while not self._stopped.wait(_DELIVERY_PAUSE_SEC):
-            if not self.deliver():
+            if not self.deliver() and not self._may_grow():
                 break
         self._courier = None
+
+    def _may_grow(self) -> bool:
+        now = self._clock()
+        return any(use_case.open_until > now for use_case in self._use_cases)
 
 
 def _sums(use_case: UseCase) -> list[Event]:

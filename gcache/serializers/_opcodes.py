@@ -10,37 +10,29 @@ _SHORT_BODIES = b"|".join(re.escape(bytes([size])) + b".{%d}" % size for size in
 # What protocol 5 writes for plain containers and scalars, for STACK_GLOBAL, REDUCE and BUILD, and for
 # what refers to an earlier object.
 _match_run = re.compile(
-    rb"(?s:"
+    rb"(?:\x80\x05)?+(?s:"
     rb"[N\x88\x89\](}aesut)\x85\x86\x87\x8f\x90\x91\x93\x94Rb01]++"  # these have no argument
     rb"|[Kh].|M.{2}|[Jj].{4}|[G\x95].{8}"  # these have one of fixed size
     rb"|[\x8cC\x8a](?:" + _SHORT_BODIES + rb")"  # and these a size of one byte, and so many bytes
-    rb")*+"
+    rb")*+\.?+"
 ).match
 
-_PROTOCOL = b"\x80\x05"
 _STACK_GLOBAL = 0x93
-_STOP = b"."
 _SIZE_BYTES = {b"X": 4, b"B": 4, b"\x8b": 4, b"\x8d": 8, b"\x8e": 8, b"\x96": 8}
 
 
 def check(data: bytes) -> None:
-    """Raise UnpicklingError unless `data` is one whole pickle of these instructions only.
+    """Raise UnpicklingError unless `data` consists of these instructions, and ends with one.
 
     What is left out can do more than describe data: name things in other ways (GLOBAL, INST, EXT), construct
-    in other ways (OBJ, NEWOBJ), ask the application (PERSID, NEXT_BUFFER), or claim
-    gigabytes with ten bytes (PUT).
+    in other ways (OBJ, NEWOBJ), ask the application (PERSID, NEXT_BUFFER), or claim gigabytes with ten bytes
+    (PUT). The rest of what makes a whole pickle is left to the unpickler.
     """
-    if not data.startswith(_PROTOCOL):
-        raise UnpicklingError("These bytes are no pickle of protocol 5.")
-    position = len(_PROTOCOL)
+    position = 0
     while run := _match_run(data, position):
-        position = run.end()
-        instruction = data[position : position + 1]
-        if instruction == _STOP:
-            break
-        position = _skip_long(data, position)
-    if position + 1 != len(data):
-        raise UnpicklingError("This pickle does not end where its bytes do.")
+        if run.end() == len(data):
+            return
+        position = _skip_long(data, run.end())
 
 
 def _skip_long(data: bytes, position: int) -> int:

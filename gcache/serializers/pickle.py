@@ -216,7 +216,7 @@ def _reduce_ex(value: object) -> str | tuple[Any, ...]:
 
 
 def _makers_of(cls: type, name: str) -> dict[str, Callable[..., Any]]:
-    new: Callable[..., Any] = partial(cls.__new__, cls)
+    new = cast("Callable[..., Any]", partial(cls.__new__, cls))
 
     def make_with_keywords(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         return new(*arguments, **keywords)
