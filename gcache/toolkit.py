@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet, WeakValueDictionary
 
 from gcache.backends.memory import MemoryLayer
@@ -17,7 +17,7 @@ from gcache.core.calls import IdArg, Shape
 from gcache.core.chain import Chain
 from gcache.core.config import GCacheConfig, GCacheKeyConfig
 from gcache.core.context import Switch
-from gcache.core.decorator import Decorator, Method, check_cacheable, wrap
+from gcache.core.decorator import Decorator, check_cacheable, rewrapped, wrap
 from gcache.core.engine import Engine
 from gcache.core.generations import Generations
 from gcache.core.keys import GCacheKey, UrnKeyBuilder, check_key_type, check_use_case
@@ -100,9 +100,9 @@ class GCache:
 
         def decorate(function: Any) -> Any:
             if isinstance(function, staticmethod | classmethod):
-                wrapped = decorate(function.__func__)
-                is_plain = isinstance(function, staticmethod) or not isinstance(wrapped, Method)
-                return staticmethod(wrapped) if is_plain else Method(wrapped.__get__(None), on_class=True)
+                return rewrapped(
+                    cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate
+                )
             check_cacheable(function)
             shape = Shape(function, id_arg, arg_adapters or {}, ignore_args)
             case = UseCase(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -90,6 +89,48 @@ def _options(config: RedisConfig, retry: Any) -> dict[str, Any]:
     return options
 
 
+class Lane:
+    """A client and as many callers at once as it may have connections. One more waits its turn."""
+
+    __slots__ = ("_client", "_gate")
+
+    def __init__(self, client: Any) -> None:
+        self._client = check_raw(client)
+        self._gate = threading.BoundedSemaphore(_most_at_once(client))
+
+    def __enter__(self) -> Any:
+        self._gate.acquire()
+        return self._client
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.release()
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class AsyncLane:
+    """The same for the tasks of one event loop."""
+
+    __slots__ = ("_gate", "client")
+
+    def __init__(self, client: Any) -> None:
+        self.client = check_raw(client)
+        self._gate = asyncio.Semaphore(_most_at_once(client))
+
+    async def __aenter__(self) -> Any:
+        await self._gate.acquire()
+        return self.client
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gate.release()
+
+
+def _most_at_once(client: Any) -> int:
+    pool = getattr(client, "connection_pool", None)
+    return min(getattr(pool, "max_connections", MAX_CONNECTIONS), _MOST_AT_ONCE)
+
+
 class PerThread:
     """The client of a sync factory: each thread keeps the one that the factory gave it."""
 
@@ -97,13 +138,12 @@ class PerThread:
         self._make = make
         self._local = threading.local()
 
-    @contextmanager
-    def lane(self) -> Iterator[Any]:
-        """Hand out the thread's client."""
-        client = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = check_raw(self._make())
-        yield client
+    def lane(self) -> Lane:
+        """Return the way to the thread's client."""
+        lane: Lane | None = getattr(self._local, "lane", None)
+        if lane is None:
+            lane = self._local.lane = Lane(self._make())
+        return lane
 
     def close(self) -> None:
         """Leave the clients to whoever made them."""
@@ -114,31 +154,27 @@ class Shared:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._client: Any = None
-        self.after_fork()
+        self._lock = threading.Lock()
+        self._lane: Lane | None = None
         _all_shared.add(self)
 
-    @contextmanager
-    def lane(self) -> Iterator[Any]:
-        """Hand out the client to as many threads at once as it may have connections; others wait."""
-        if self._client is None:
+    def lane(self) -> Lane:
+        """Return the way to the client."""
+        lane = self._lane
+        if lane is None:
             with self._lock:
-                if self._client is None:
-                    self._client = check_raw(self._make())
-                    self._gate = threading.BoundedSemaphore(_most_connections(self._client))
-        with self._gate:
-            yield self._client
+                lane = self._lane = self._lane or Lane(self._make())
+        return lane
 
     def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.close()
 
     def after_fork(self) -> None:
         """Forget the parent's client: its sockets are the parent's."""
         self._lock = threading.Lock()
-        self._gate = threading.BoundedSemaphore()
-        self._client = None
+        self._lane = None
 
 
 class PerLoop:
@@ -147,50 +183,41 @@ class PerLoop:
     def __init__(self, make: Callable[[], Any], is_ours: bool) -> None:
         self._make = make
         self._is_ours = is_ours
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, asyncio.Semaphore]]
-        self._clients = WeakKeyDictionary()
+        self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncLane] = WeakKeyDictionary()
 
-    @asynccontextmanager
-    async def lane(self) -> AsyncIterator[Any]:
-        """Hand out the loop's client to as many tasks at once as it may have connections; others wait."""
+    def lane(self) -> AsyncLane:
+        """Return the way to the running loop's client."""
         loop = asyncio.get_running_loop()
-        kept = self._clients.get(loop)
-        if kept is None:
-            client = check_raw(self._make())
+        lane = self._lanes.get(loop)
+        if lane is None:
+            client = self._make()
             self._take_over(client)
-            kept = self._clients[loop] = client, asyncio.Semaphore(_most_connections(client))
-        client, gate = kept
-        async with gate:
-            yield client
+            lane = self._lanes[loop] = AsyncLane(client)
+        return lane
 
     def close(self) -> None:
         """Have every running loop close what it used; what stands still ends with its loop."""
-        for loop, (client, _) in tuple(self._clients.items()):
+        for loop, lane in tuple(self._lanes.items()):
             if self._is_ours and loop.is_running():
-                asyncio.run_coroutine_threadsafe(client.aclose(), loop)
-        self._clients.clear()
+                asyncio.run_coroutine_threadsafe(lane.client.aclose(), loop)
+        self._lanes.clear()
 
     async def aclose(self) -> None:
         """Close what this loop used. Clients of other loops can be closed there only, and end with them."""
-        client, _ = self._clients.pop(asyncio.get_running_loop(), (None, None))
-        if client is not None and self._is_ours:
-            await client.aclose()
+        lane = self._lanes.pop(asyncio.get_running_loop(), None)
+        if lane is not None and self._is_ours:
+            await lane.client.aclose()
 
     def _take_over(self, client: Any) -> None:
         """Forget connections that a loop left behind when it ended, and its client with them.
 
         A factory that keeps a client for each thread gives the same one to the thread's next loop.
         """
-        for loop, (other, _) in tuple(self._clients.items()):
+        for loop, lane in tuple(self._lanes.items()):
             if loop.is_closed():
-                del self._clients[loop]
-                if other is client and hasattr(client, "connection_pool"):
+                del self._lanes[loop]
+                if lane.client is client and hasattr(client, "connection_pool"):
                     client.connection_pool.reset()
-
-
-def _most_connections(client: Any) -> int:
-    pool = getattr(client, "connection_pool", None)
-    return min(getattr(pool, "max_connections", MAX_CONNECTIONS), _MOST_AT_ONCE)
 
 
 _all_shared: WeakSet[Shared] = WeakSet()

@@ -187,5 +187,6 @@ def _scan(prefix: str, node: Any) -> dict[str, Any]:
 
 def _page(reply: Any) -> tuple[int, Any]:
     """Return cursor and keys. A Cluster's reply has the cursors by node, and one node was asked."""
-    cursor, keys = reply
-    return (next(iter(cursor.values())) if isinstance(cursor, dict) else cursor), keys
+    cursors, keys = reply
+    cursor: Any = next(iter(cursors.values())) if hasattr(cursors, "values") else cursors
+    return int(cursor), keys

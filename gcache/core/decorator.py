@@ -270,6 +270,16 @@ def check_cacheable(function: Any) -> None:
         raise DecorationError(f"@cached stands on {function!r}: put it on a function or a method.")
 
 
+def rewrapped(
+    function: staticmethod[..., Any] | classmethod[Any, ..., Any], decorate: Callable[[Any], Any]
+) -> Any:
+    """Decorate what a static or class method wraps, and make it one again."""
+    wrapped = decorate(function.__func__)
+    if isinstance(function, classmethod) and isinstance(wrapped, Method):
+        return Method(wrapped.__get__(None), on_class=True)
+    return staticmethod(wrapped)
+
+
 def _find_nothing(_key: str, _now: float) -> Entry | None:
     return None
 

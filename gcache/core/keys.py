@@ -44,8 +44,7 @@ def check_prefix(prefix: str) -> str:
 
 
 def _sorted_args(args: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
-    pairs = args.items() if isinstance(args, Mapping) else args
-    return tuple(sorted(pairs, key=lambda pair: pair[0]))
+    return tuple(sorted(dict(args).items()))
 
 
 @frozen

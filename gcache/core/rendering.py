@@ -88,8 +88,8 @@ def _tagged(value: object) -> str:
 
 
 def _enum(value: enum.Enum) -> str:
-    name: str | None = value.name
-    return f"{_name(type(value))}({_quote(repr(value.value) if name is None else name)})"
+    name: str = value.name or repr(value.value)  # unnamed bits of a flag have no name
+    return f"{_name(type(value))}({_quote(name)})"
 
 
 def _moment(value: datetime.datetime | datetime.time) -> str:

@@ -201,22 +201,23 @@ class _BackgroundLoop:
         async def awaited() -> R:
             return await function(*args, **kwargs)
 
-        return self._submit(asyncio, awaited())
-
-    def _submit(self, asyncio: Any, work: Coroutine[Any, Any, R]) -> R:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="gcache-background-loop", daemon=True
-                )
-                self._thread.start()
-        future: Future[R] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future: Future[R] = asyncio.run_coroutine_threadsafe(awaited(), self._started(asyncio.new_event_loop))
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def _started(self, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                loop = new_loop()
+                self._thread = threading.Thread(
+                    target=loop.run_forever, name="gcache-background-loop", daemon=True
+                )
+                self._thread.start()
+                self._loop = loop
+            return self._loop
 
     def after_fork(self) -> None:
         self.__init__()  # type: ignore[misc]  # the thread is the parent's; nothing here outlives it

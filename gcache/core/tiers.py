@@ -25,7 +25,7 @@ class Tier:
     """
 
     def __init__(self, name: str, *, layer: Any = None, make: Callable[[], Any] | None = None) -> None:
-        if not isinstance(name, str) or not name or name == "*":
+        if not name or name == "*":
             raise GCacheConfigError(
                 f"A layer cannot be named {name!r}: its name is its key in ttl_sec and ramp."
             )
