@@ -93,21 +93,21 @@ class Shape:
             pairs = "".join(f"({name!r}, {self._value(name)})," for name in self.arg_names)
             return f"_gc_build(_gc_make({key_type!r}, {self._id()}, {use_case!r}, ({pairs}), {tracked}))"
         start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
-        text = repr(start) + _part("_gc_v", f"_gc_v := {self._id()}", "_gc_v.isalnum()", "_gc_render_id")
+        text = repr(start) + _part(self._id(), "type(_gc_v) is str and _gc_v.isalnum()", "_gc_render_id")
         for joint, name in zip(joints, self.arg_names, strict=True):
-            text += repr(joint) + _part("_gc_v", f"_gc_v := {self._value(name)}", "False", "_gc_render")
+            text += repr(joint) + _part(self._value(name), "False", "_gc_render")
         return text + repr(end)
 
     def _id(self) -> str:
         return self.id_name if self.id_of is None else f"_gc_id_of({self.id_name})"
 
     def _value(self, name: str) -> str:
-        return f"_gc_adapters[{name!r}]({name})" if name in self.adapters else name
+        return f"_gc_adapter_{name}({name})" if name in self.adapters else name
 
     def _namespace(self, **names: Any) -> dict[str, Any]:
         own = {
             "id_of": self.id_of,
-            "adapters": self.adapters,
+            **{f"adapter_{name}": adapter for name, adapter in self.adapters.items()},
             "render_id": render_id,
             "render": render,
             "make": trusted_key,
@@ -156,10 +156,10 @@ def _receiver(parameters: Sequence[Parameter]) -> str | None:
     return first.name if first is not None and first.name in _RECEIVERS else None
 
 
-def _part(value: str, assign: str, plain_text: str, renderer: str) -> str:
-    """Return an f-string part: what is plainly text or a whole number as it is, all else by its renderer."""
-    plain = f"type({assign}) is int or type({value}) is str and {plain_text}"
-    return f"f'{{{value} if {plain} else {renderer}({value})}}'"
+def _part(value: str, is_plain: str, renderer: str) -> str:
+    """Return an f-string part: a whole number or what `is_plain` as it is, all else by its renderer."""
+    plain = f"type(_gc_v := {value}) is int or {is_plain}"
+    return f"f'{{_gc_v if {plain} else {renderer}(_gc_v)}}'"
 
 
 def _positional(parameters: Iterable[Parameter]) -> list[str]:

@@ -52,7 +52,7 @@ def _refuse_lossy(value: object) -> None:
     What contains itself goes on for ever, so that the depth ends it; each level looks at a container once.
     """
     level: list[object] = [value]
-    for _ in range(_MAX_DEPTH):
+    for _ in range(_MAX_DEPTH + 1):
         below: dict[int, list[object]] = {}
         for part in level:
             kind = type(part)

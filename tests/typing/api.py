@@ -1,0 +1,109 @@
+"""What users type, checked by mypy and pyright and never run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_type
+
+from gcache import (
+    ANY,
+    MISSING,
+    CacheLayer,
+    GCache,
+    GCacheConfig,
+    GCacheKey,
+    GCacheKeyConfig,
+    JsonSerializer,
+    MemoryLayer,
+    PickleSerializer,
+    RedisConfig,
+)
+from gcache.core.protocols import MetricsSink, Serializer
+from gcache.instrumentation.null import NullSink
+
+
+@dataclass
+class User:
+    id: int
+    name: str
+
+
+async def ask(key: GCacheKey) -> GCacheKeyConfig:
+    return GCacheKeyConfig(
+        ttl_sec={CacheLayer.LOCAL: 5, CacheLayer.REMOTE: 10},
+        ramp={CacheLayer.LOCAL: 100, CacheLayer.REMOTE: 100},
+    )
+
+
+def ask_at_once(key: GCacheKey) -> GCacheKeyConfig | None:
+    return GCacheKeyConfig.enabled(60) if key.use_case == "GetUser" else None
+
+
+gcache = GCache(GCacheConfig(cache_config_provider=ask, redis_config=RedisConfig(port=6379)))
+other = GCache(
+    GCacheConfig(
+        cache_config_provider=ask_at_once,
+        layers=[MemoryLayer(name="first", max_entries=10)],
+        urn_prefix="urn:other",
+        metrics=NullSink(),
+        serializer=JsonSerializer(),
+    )
+)
+sink: MetricsSink = NullSink()
+serializers: list[Serializer] = [PickleSerializer(trusted=[User]), PickleSerializer(trusted=ANY)]
+
+
+@gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser", track_for_invalidation=True)
+def get_user(user_id: int, *, fresh: bool = False) -> User:
+    return User(user_id, "Alice")
+
+
+@gcache.cached(key_type="user_id", id_arg=("user", lambda user: user.id), ignore_args=["limit"])
+async def get_posts(user: User, limit: int = 10) -> list[str]:
+    return [user.name] * limit
+
+
+class Repository:
+    @gcache.cached("user_id", "user_id", arg_adapters={"kind": str})
+    def find(self, user_id: int, kind: str) -> User | None:
+        return None
+
+
+def sync_calls() -> None:
+    with gcache.enable(), gcache.enable(False):
+        assert_type(get_user(1), User)
+        assert_type(get_user(1, fresh=True), User)
+    assert_type(get_user.key(1), GCacheKey)
+    assert_type(get_user.refresh(1), User)
+    assert_type(get_user.invalidate(1), None)
+    peeked = get_user.peek(1)
+    if peeked is not MISSING:
+        assert_type(peeked, User)
+    assert_type(Repository().find(1, "a"), User | None)
+    assert_type(Repository().find.refresh(1, "a"), User | None)
+    assert_type(gcache.get(get_user.key(1), lambda: User(1, "Bob")), User)
+    gcache.invalidate(key_type="user_id", id="12345", fallback_buffer_ms=5000)
+    get_user("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    get_user.refresh()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def async_calls() -> None:
+    assert_type(await get_posts(User(1, "Alice")), list[str])
+    assert_type(await get_posts.arefresh(User(1, "Alice"), limit=3), list[str])
+    await get_posts.ainvalidate(User(1, "Alice"))
+    await gcache.ainvalidate("user_id", 1)
+
+    async def load() -> User:
+        return User(1, "Alice")
+
+    assert_type(await gcache.aget(get_user.key(1), load), User)
+    async with gcache:
+        await gcache.aflushall()
+
+
+@gcache.enable()
+def enabled(number: int) -> str:
+    return str(number)
+
+
+assert_type(enabled(1), str)
