@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from gcache.backends.memory import MemoryLayer
 from gcache.core.config import GCacheConfig, GCacheKeyConfig, RedisConfig
 from gcache.core.decorator import AsyncCachedFunction, CachedFunction
@@ -33,8 +35,10 @@ from gcache.errors import (
     UseCaseReserved,
     UseCaseTaken,
 )
-from gcache.serializers import ANY, JsonSerializer, PickleSerializer
 from gcache.toolkit import GCache
+
+if TYPE_CHECKING:
+    from gcache.serializers import ANY, JsonSerializer, PickleSerializer
 
 __all__ = [
     "ANY",
@@ -72,3 +76,12 @@ __all__ = [
     "UseCaseReserved",
     "UseCaseTaken",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the serializers when they are asked for: what they need takes as long as all the rest."""
+    if name in ("ANY", "JsonSerializer", "PickleSerializer"):
+        from gcache import serializers
+
+        return getattr(serializers, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

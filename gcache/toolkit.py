@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet, WeakValueDictionary
@@ -23,7 +22,7 @@ from gcache.core.generations import Generations
 from gcache.core.keys import GCacheKey, UrnKeyBuilder, check_key_type, check_use_case
 from gcache.core.notices import Notices
 from gcache.core.policies import Policies
-from gcache.core.protocols import CacheLayer, MetricsSink, Progress, Serializer
+from gcache.core.protocols import CacheLayer, MetricsSink, Progress, ScrapedSink, Serializer
 from gcache.core.recorder import Recorder
 from gcache.core.runtime import Operation
 from gcache.core.tiers import Tier, link
@@ -31,7 +30,7 @@ from gcache.core.troubles import Troubles
 from gcache.core.use_case import UseCase
 from gcache.core.visit import Call
 from gcache.core.wire import Wire
-from gcache.errors import GCacheAlreadyInstantiated, GCacheConfigError
+from gcache.errors import GCacheAlreadyInstantiated, GCacheConfigError, MissingExtra
 
 T = TypeVar("T")
 
@@ -73,9 +72,8 @@ class GCache:
         )
         _claim(self._prefix, self)
         _engines.add(self._engine)
-        before_collect = getattr(sink, "before_collect", None)
-        if before_collect is not None:
-            before_collect(recorder.deliver)
+        if isinstance(sink, ScrapedSink):
+            sink.before_collect(recorder.deliver)
 
     def cached(
         self,
@@ -238,12 +236,12 @@ def _tiers(config: GCacheConfig) -> list[Tier]:
 
 
 def _default_sink() -> MetricsSink:
-    if find_spec("prometheus_client") is None:
+    try:
+        from gcache.instrumentation.prometheus import PrometheusSink
+    except MissingExtra:
         from gcache.instrumentation.null import NullSink
 
         return NullSink()
-    from gcache.instrumentation.prometheus import PrometheusSink
-
     return PrometheusSink()
 
 

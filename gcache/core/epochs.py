@@ -10,7 +10,7 @@ An entity's epoch key in the authority holds one of three things: nothing, an ep
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Literal, TypeAlias
 
 _EPOCH = b"e"
@@ -22,7 +22,7 @@ Standing: TypeAlias = Literal["absent", "epoch", "hold"]
 
 def plant() -> bytes:
     """Return an epoch that never was before."""
-    return _EPOCH + secrets.token_bytes(15)
+    return _EPOCH + os.urandom(15)
 
 
 def hold(until: float) -> bytes:

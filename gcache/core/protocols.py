@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from gcache.core.config import GCacheKeyConfig
@@ -159,6 +159,7 @@ class MetricsSink(Protocol):
         ...
 
 
+@runtime_checkable
 class ScrapedSink(Protocol):
     """A sink that is read at times of somebody else's choosing. Optional, beside `MetricsSink`."""
 

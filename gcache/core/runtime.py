@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     import asyncio
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from gcache.core.flights import Flight
 
@@ -159,7 +158,7 @@ class LoopRuntime:
 
     async def _in_thread(self, blocking: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         import asyncio
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import Future, ThreadPoolExecutor
         from functools import partial
 
         if self._pool is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
+
+from gcache.core.protocols import ScrapedSink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,11 +14,6 @@ if TYPE_CHECKING:
     from gcache.core.protocols import MetricsSink
 
 _logger = logging.getLogger("gcache")
-
-
-@runtime_checkable
-class _Scraped(Protocol):
-    def before_collect(self, callback: Callable[[], object]) -> None: ...
 
 
 class FanoutSink:
@@ -40,7 +37,7 @@ class FanoutSink:
     def before_collect(self, callback: Callable[[], object]) -> None:
         """Pass `callback` on to those sinks that are read by somebody, such as `PrometheusSink`."""
         for sink in self._sinks:
-            if isinstance(sink, _Scraped):
+            if isinstance(sink, ScrapedSink):
                 sink.before_collect(callback)
 
     def _log_once(self, position: int) -> None:

@@ -134,10 +134,10 @@ class _KnownClasses:
         self._factory_names = {cls: name for name, cls in self._factories.items()}
 
     def _trust(self, cls: type) -> None:
-        if not isinstance(cls, type) or not is_trustable(cls):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise GCacheConfigError(f"{cls!r} cannot be trusted: name classes whose instances are data.")
         if is_plain(cls):
             return
+        if not isinstance(cls, type) or not is_trustable(cls):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise GCacheConfigError(f"{cls!r} cannot be trusted: name classes whose instances are data.")
         name = f"{cls.__module__}:{cls.__qualname__}"
         if name in self._factories:
             raise GCacheConfigError(f"Two trusted classes are called {full_name(cls)}: rename one of them.")

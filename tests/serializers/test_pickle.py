@@ -6,7 +6,6 @@ import datetime
 import decimal
 import enum
 import fractions
-import functools
 import ipaddress
 import math
 import os
@@ -426,7 +425,9 @@ def test_a_subclass_is_not_trusted_with_its_base() -> None:
         serializer.dump(Special(1))
 
 
-def test_an_untrusted_class_is_not_stored_and_the_message_has_the_line_to_add(plain: PickleSerializer) -> None:
+def test_an_untrusted_class_is_not_stored_and_the_message_has_the_line_to_add(
+    plain: PickleSerializer,
+) -> None:
     """The error names the class in full, and says what to write."""
     with pytest.raises(UntrustedType) as caught:
         plain.dump({"a": [Invoice(1)]})
@@ -536,7 +537,9 @@ def test_a_class_that_has_gone_is_named_at_load() -> None:
         PickleSerializer(trusted=[Point]).load(data)
 
 
-@pytest.mark.parametrize("cls", [type, object, types.FunctionType, types.CodeType, enum.EnumMeta, len, "Invoice"])
+@pytest.mark.parametrize(
+    "cls", [type, object, types.FunctionType, types.CodeType, enum.EnumMeta, len, "Invoice"]
+)
 def test_what_is_no_class_of_data_cannot_be_trusted(cls: Any) -> None:
     """Trust in the machinery of Python itself is a configuration error."""
     with pytest.raises(GCacheConfigError, match="cannot be trusted"):
@@ -618,44 +621,58 @@ def made(name: str, *arguments: bytes) -> bytes:
 
 def hostile(path: str) -> dict[str, bytes]:
     """Pickles that would make the directory `path`, one for each way of reaching a function."""
-    raw = path.encode()
+    line, where = path.encode(), text(path)
     mkdir = stack_global("os", "mkdir")
-    source = f"__import__('os').mkdir({path!r})"
-    getter = call(stack_global("builtins", "getattr"), stack_global("builtins", "__import__"), text("__call__"))
+    plainly = call(mkdir, where)
+    whole = protocol_5(plainly)
+    packed = b"B" + len(whole).to_bytes(4, "little") + whole
+    source = text(f"__import__('os').mkdir({path!r})")
+    getter = stack_global("builtins", "getattr")
+    imported = call(stack_global("importlib", "import_module"), text("os"))
+    listed, mapped = stack_global("builtins", "list"), stack_global("builtins", "map")
+    caller = call(stack_global("operator", "methodcaller"), text("mkdir"))
     return {
-        "GLOBAL": b"cos\nmkdir\n(V" + raw + b"\ntR.",
-        "GLOBAL in protocol 5": protocol_5(b"cos\nmkdir\n(", text(path), b"tR"),
-        "STACK_GLOBAL": protocol_5(call(mkdir, text(path))),
-        "framed": protocol_5(b"\x95" + len(call(mkdir, text(path)) + b".").to_bytes(8, "little"), call(mkdir, text(path))),
-        "INST": b"(V" + raw + b"\nios\nmkdir\n.",
-        "OBJ": b"(cos\nmkdir\nV" + raw + b"\no.",
-        "eval": protocol_5(call(stack_global("builtins", "eval"), text(source))),
-        "exec": protocol_5(call(stack_global("builtins", "exec"), text(source))),
-        "dotted name": protocol_5(call(stack_global("os", "path.os.mkdir"), text(path))),
-        "dotted name through us": protocol_5(call(stack_global("gcache.serializers.pickle", "io.os.mkdir"), text(path))),
-        "getattr chain": protocol_5(call(call(stack_global("builtins", "getattr"), call(getter, text("os")), text("mkdir")), text(path))),
-        "subprocess": protocol_5(call(stack_global("subprocess", "check_call"), call(stack_global("builtins", "list"), b"(" + text("mkdir") + text(path) + b"t"))),
+        "GLOBAL": b"cos\nmkdir\n(V" + line + b"\ntR.",
+        "GLOBAL in protocol 5": protocol_5(b"cos\nmkdir\n(", where, b"tR"),
+        "STACK_GLOBAL": whole,
+        "framed": protocol_5(b"\x95" + (len(plainly) + 1).to_bytes(8, "little"), plainly),
+        "INST": b"(V" + line + b"\nios\nmkdir\n.",
+        "OBJ": b"(cos\nmkdir\nV" + line + b"\no.",
+        "eval": protocol_5(call(stack_global("builtins", "eval"), source)),
+        "exec": protocol_5(call(stack_global("builtins", "exec"), source)),
+        "dotted name": protocol_5(call(stack_global("os", "path.os.mkdir"), where)),
+        "dotted name through us": protocol_5(
+            call(stack_global("gcache.serializers.pickle", "enum.bltns.exec"), source)
+        ),
+        "getattr chain": protocol_5(call(call(getter, imported, text("mkdir")), where)),
+        "subprocess": protocol_5(
+            call(stack_global("subprocess", "check_call"), b"](" + text("mkdir") + where + b"e")
+        ),
         "os.system": protocol_5(call(stack_global("os", "system"), text(f"mkdir '{path}'"))),
         "posix.system": protocol_5(call(stack_global("posix", "system"), text(f"mkdir '{path}'"))),
-        "partial": protocol_5(call(call(stack_global("functools", "partial"), mkdir), text(path))),
-        "methodcaller": protocol_5(call(call(stack_global("operator", "methodcaller"), text("mkdir")), call(stack_global("pathlib", "Path"), text(path)))),
-        "map": protocol_5(call(stack_global("builtins", "list"), call(stack_global("builtins", "map"), mkdir, b"(" + text(path) + b"t"))),
-        "memo by PUT": protocol_5(mkdir, b"p7\n0(g7\n", text(path), b"tR")[:-3] + b"o.",
-        "memo by BINPUT": protocol_5(mkdir, b"q\x070h\x07(", text(path), b"tR"),
-        "memo by LONG_BINPUT": protocol_5(mkdir, b"r\x07\0\0\x000j\x07\0\0\0(", text(path), b"tR"),
-        "memo by MEMOIZE": protocol_5(mkdir, b"\x940h\x00(", text(path), b"tR"),
-        "DUP": protocol_5(mkdir, b"2(", text(path), b"tR"),
-        "pickle in a pickle": protocol_5(call(stack_global("pickle", "loads"), b"B" + len(protocol_5(call(mkdir, text(path)))).to_bytes(4, "little") + protocol_5(call(mkdir, text(path))))),
-        "pickle through us": protocol_5(call(stack_global("gcache.serializers.pickle", "pickle.loads"), b"B" + len(protocol_5(call(mkdir, text(path)))).to_bytes(4, "little") + protocol_5(call(mkdir, text(path))))),
-        "after the end": protocol_5(call(mkdir, text(path))) + b"junk",
-    }  # fmt: skip
+        "partial": protocol_5(call(call(stack_global("functools", "partial"), mkdir), where)),
+        "methodcaller": protocol_5(call(caller, call(stack_global("pathlib", "Path"), where))),
+        "map": protocol_5(call(listed, call(mapped, mkdir, b"(" + where + b"t"))),
+        "memo by PUT": protocol_5(mkdir, b"p7\n0g7\n(", where, b"tR"),
+        "memo by BINPUT": protocol_5(mkdir, b"q\x070h\x07(", where, b"tR"),
+        "memo by LONG_BINPUT": protocol_5(mkdir, b"r\x07\0\0\x000j\x07\0\0\0(", where, b"tR"),
+        "memo by MEMOIZE": protocol_5(mkdir, b"\x940h\x00(", where, b"tR"),
+        "DUP": protocol_5(mkdir, b"20(", where, b"tR"),
+        "pickle in a pickle": protocol_5(call(stack_global("pickle", "loads"), packed)),
+        "pickle through us": protocol_5(
+            call(stack_global("gcache.serializers.pickle", "pickle.loads"), packed)
+        ),
+        "something after the end": whole + b"junk",
+    }
 
 
 @pytest.mark.parametrize("route", hostile(""))
-def test_a_hostile_pickle_runs_nothing(trusting: PickleSerializer, tmp_path: pathlib.Path, route: str) -> None:
+def test_a_hostile_pickle_runs_nothing(
+    trusting: PickleSerializer, tmp_path: pathlib.Path, route: str
+) -> None:
     """No way of naming and calling a function gets one called; each of them works with plain pickle."""
     canary, control = tmp_path / "canary", tmp_path / "control"
-    functools.partial(pickle.loads, hostile(str(control))[route])()
+    pickle.loads(hostile(str(control))[route])
 
     with pytest.raises((UntrustedType, pickle.UnpicklingError)):
         trusting.load(hostile(str(canary))[route])
@@ -685,7 +702,6 @@ MAKE = stack_global("gcache.serializers.pickle", "make")
         "NEWOBJ of a trusted class": protocol_5(INVOICE, b")\x81"),
         "REDUCE of a trusted class": protocol_5(call(INVOICE, b"K\x01")),
         "__init__ of a trusted class": protocol_5(made(f"{HERE}:Process()", text("ls"))),
-        "arguments of a trusted class": protocol_5(made(f"{HERE}:Process", text("ls"))),
         "keywords of a trusted class": protocol_5(made(f"{HERE}:Invoice(**)", b")", b"}")),
         "NEWOBJ of make": protocol_5(MAKE, b")\x81"),
         "make of a dotted name": protocol_5(made(f"{HERE}:Invoice.__init__.__globals__")),
@@ -694,7 +710,9 @@ MAKE = stack_global("gcache.serializers.pickle", "make")
         "attribute of make": protocol_5(stack_global("gcache.serializers.pickle", "make.__globals__")),
         "class": protocol_5(INVOICE),
         "module": protocol_5(stack_global("gcache.serializers.pickle", "")),
-        "reconstructor": protocol_5(call(stack_global("copyreg", "_reconstructor"), LANDMINE, LANDMINE, b"N")),
+        "reconstructor": protocol_5(
+            call(stack_global("copyreg", "_reconstructor"), LANDMINE, LANDMINE, b"N")
+        ),
         "private class": protocol_5(stack_global("gcache.serializers.pickle", "_KnownClasses")),
         "persistent id": b"Pos.mkdir\n.",
         "binary persistent id": protocol_5(text("os"), b"Q"),
@@ -711,7 +729,9 @@ MAKE = stack_global("gcache.serializers.pickle", "make")
     }.items(),
     ids=lambda item: item[0],
 )
-def test_malformed_and_hostile_pickles_are_refused(trusting: PickleSerializer, data: tuple[str, bytes]) -> None:
+def test_malformed_and_hostile_pickles_are_refused(
+    trusting: PickleSerializer, data: tuple[str, bytes]
+) -> None:
     """Each raises, and no class is asked to do anything."""
     with pytest.raises(REFUSALS):
         trusting.load(data[1])
@@ -755,7 +775,7 @@ def test_plain_classes_take_what_they_are_made_of_and_nothing_else(
 
 def test_a_class_that_acts_in_init_is_made_without_it(trusting: PickleSerializer) -> None:
     """What is loaded of a trusted class is an instance with a state: `__init__` does not run."""
-    data = protocol_5(made(f"{HERE}:Process"), b"}", text("pid"), b"K\x01sb")
+    data = protocol_5(made(f"{HERE}:Process", text("ls")), b"}", text("pid"), b"K\x01sb")
 
     actual = trusting.load(data)
 
@@ -769,8 +789,9 @@ def test_popen_can_be_trusted_without_harm() -> None:
     for name in ("subprocess:Popen()", "subprocess:Popen(**)"):
         with pytest.raises(UntrustedType):
             serializer.load(protocol_5(made(name, text("true"))))
-    with pytest.raises(TypeError):
-        serializer.load(protocol_5(made("subprocess:Popen", text("true"))))
+    actual = serializer.load(protocol_5(made("subprocess:Popen", text("true"))))
+
+    assert {} == vars(actual)
 
 
 @pytest.mark.parametrize(
@@ -863,8 +884,19 @@ def test_a_few_bytes_cannot_claim_gigabytes(trusting: PickleSerializer, data: tu
 
 SAMPLES: list[object] = [
     {"id": 12345, "name": "Ada", "tags": ["a", "b"], "score": 3.5, "seen": {1, 2}, "raw": b"x" * 300},
-    [Invoice(1, ["a"]), Slotted(1, Point(1, 2)), Color.RED, Access.READ, Celsius(3.0), Money(1, currency="EUR")],
-    [datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")), decimal.Decimal("1.5"), uuid.UUID(int=1)],
+    [
+        Invoice(1, ["a"]),
+        Slotted(1, Point(1, 2)),
+        Color.RED,
+        Access.READ,
+        Celsius(3.0),
+        Money(1, currency="EUR"),
+    ],
+    [
+        datetime.datetime(2024, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        decimal.Decimal("1.5"),
+        uuid.UUID(int=1),
+    ],
     Model(name="a", inner=Model(name="b")),
 ]
 
