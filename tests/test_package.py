@@ -1,0 +1,53 @@
+"""What installing and importing the package brings along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import gcache
+
+
+def _modules_after(statement: str) -> set[str]:
+    printed = subprocess.run(
+        [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return set(printed.stdout.split())
+
+
+def test_importing_brings_in_no_optional_dependency_and_no_event_loop():
+    """Who uses memory alone pays for neither Redis, nor Prometheus, nor asyncio."""
+    loaded = _modules_after("import gcache")
+
+    assert set() == loaded & {"redis", "prometheus_client", "asyncio", "gcache.backends.redis"}
+
+
+def test_every_public_name_is_there():
+    """What `__all__` lists can be imported."""
+    missing = [name for name in gcache.__all__ if getattr(gcache, name, None) is None]
+
+    assert [] == missing
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    """The lazy names do not make a misspelt one look like something else."""
+    assert not hasattr(gcache, "GCash")
+
+
+def test_the_error_tree_is_drawn_as_it_is():
+    """The drawing in the docstring names every exception and no other."""
+    drawn = {
+        word
+        for word in gcache.errors.__doc__.replace("(", " ").split()
+        if word.isidentifier() and word in vars(gcache.errors)
+    }
+    defined = {
+        name
+        for name, value in vars(gcache.errors).items()
+        if isinstance(value, type) and issubclass(value, gcache.GCacheError)
+    }
+
+    assert defined == drawn
