@@ -22,13 +22,20 @@ except ImportError as error:
         "Redis needs redis-py: install it with `pip install 'gcache-toolkit[redis]'`."
     ) from error
 
+from gcache.backends._redis_lanes import (
+    MAX_CONNECTIONS,
+    AsyncDirectLane,
+    AsyncLane,
+    DirectLane,
+    Lane,
+    is_cluster,
+)
+
 if TYPE_CHECKING:
     from gcache.core.config import RedisConfig
 
 CONNECT_TIMEOUT_SEC = 0.5
 TIMEOUT_SEC = 0.5
-MAX_CONNECTIONS = 64
-_MOST_AT_ONCE = 1_000
 
 
 def sync_client(config: RedisConfig) -> Any:
@@ -57,20 +64,6 @@ def is_async(client: Any) -> bool:
     )
 
 
-def is_cluster(client: Any) -> bool:
-    """Tell whether `client` speaks to a Cluster."""
-    return isinstance(client, redis.RedisCluster | redis.asyncio.RedisCluster)
-
-
-def check_raw(client: Any) -> Any:
-    """Return `client` if it gives back bytes as they are. Raises GCacheConfigError."""
-    if client.get_encoder().decode_responses:
-        raise GCacheConfigError(
-            "The Redis client decodes responses, but entries are bytes: make it with decode_responses=False."
-        )
-    return client
-
-
 def _options(config: RedisConfig, retry: Any) -> dict[str, Any]:
     options: dict[str, Any] = {
         "host": config.host,
@@ -87,48 +80,6 @@ def _options(config: RedisConfig, retry: Any) -> dict[str, Any]:
     if options.get("decode_responses"):
         raise GCacheConfigError("redis_py_options has decode_responses, but entries are bytes: leave it out.")
     return options
-
-
-class Lane:
-    """A client and as many callers at once as it may have connections. One more waits its turn."""
-
-    __slots__ = ("_client", "_gate")
-
-    def __init__(self, client: Any) -> None:
-        self._client = check_raw(client)
-        self._gate = threading.BoundedSemaphore(_most_at_once(client))
-
-    def __enter__(self) -> Any:
-        self._gate.acquire()
-        return self._client
-
-    def __exit__(self, *_: object) -> None:
-        self._gate.release()
-
-    def close(self) -> None:
-        self._client.close()
-
-
-class AsyncLane:
-    """The same for the tasks of one event loop."""
-
-    __slots__ = ("_gate", "client")
-
-    def __init__(self, client: Any) -> None:
-        self.client = check_raw(client)
-        self._gate = asyncio.Semaphore(_most_at_once(client))
-
-    async def __aenter__(self) -> Any:
-        await self._gate.acquire()
-        return self.client
-
-    async def __aexit__(self, *_: object) -> None:
-        self._gate.release()
-
-
-def _most_at_once(client: Any) -> int:
-    pool = getattr(client, "connection_pool", None)
-    return min(getattr(pool, "max_connections", MAX_CONNECTIONS), _MOST_AT_ONCE)
 
 
 class PerThread:
@@ -163,7 +114,7 @@ class Shared:
         lane = self._lane
         if lane is None:
             with self._lock:
-                lane = self._lane = self._lane or Lane(self._make())
+                lane = self._lane = self._lane or _lane_to(self._make())
         return lane
 
     def close(self) -> None:
@@ -175,6 +126,10 @@ class Shared:
         """Forget the parent's client: its sockets are the parent's."""
         self._lock = threading.Lock()
         self._lane = None
+
+
+def _lane_to(client: Any) -> Lane:
+    return Lane(client) if is_cluster(client) else DirectLane(client)
 
 
 class PerLoop:
@@ -192,21 +147,22 @@ class PerLoop:
         if lane is None:
             client = self._make()
             self._take_over(client)
-            lane = self._lanes[loop] = AsyncLane(client)
+            kind = AsyncDirectLane if self._is_ours and not is_cluster(client) else AsyncLane
+            lane = self._lanes[loop] = kind(client)
         return lane
 
     def close(self) -> None:
         """Have every running loop close what it used; what stands still ends with its loop."""
         for loop, lane in tuple(self._lanes.items()):
             if self._is_ours and loop.is_running():
-                asyncio.run_coroutine_threadsafe(lane.client.aclose(), loop)
+                asyncio.run_coroutine_threadsafe(lane.aclose(), loop)
         self._lanes.clear()
 
     async def aclose(self) -> None:
         """Close what this loop used. Clients of other loops can be closed there only, and end with them."""
         lane = self._lanes.pop(asyncio.get_running_loop(), None)
         if lane is not None and self._is_ours:
-            await lane.client.aclose()
+            await lane.aclose()
 
     def _take_over(self, client: Any) -> None:
         """Forget connections that a loop left behind when it ended, and its client with them.

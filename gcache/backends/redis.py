@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.backends import _redis_clients as clients
+from gcache.backends._redis_lanes import is_cluster
 from gcache.core.protocols import CacheLayer, Progress
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ class SyncRedisLayer:
         self._shared = client
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        with self._shared.lane() as client:
-            if len(keys) == 1:
-                return [client.get(keys[0])]
-            many = client.mget if _one_slot(client, keys) else client.mget_nonatomic
-            return many(keys)  # type: ignore[no-any-return]
+        return self._shared.lane().read(keys)
 
     def put(self, items: Mapping[str, bytes], ttl: float) -> None:
         with self._shared.lane() as client:
@@ -91,11 +88,7 @@ class AsyncRedisLayer:
         self._per_loop = client
 
     async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        async with self._per_loop.lane() as client:
-            if len(keys) == 1:
-                return [await client.get(keys[0])]
-            many = client.mget if _one_slot(client, keys) else client.mget_nonatomic
-            return await many(keys)  # type: ignore[no-any-return]
+        return await self._per_loop.lane().read(keys)
 
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
         async with self._per_loop.lane() as client:
@@ -161,7 +154,7 @@ def layer_of_factory(
     factory: Callable[[], Any], name: str = CacheLayer.REMOTE
 ) -> SyncRedisLayer | AsyncRedisLayer:
     """Return a layer over whichever kind of client `factory` makes. Runs it once to find out."""
-    first = clients.check_raw(factory())
+    first = factory()
     if clients.is_async(first):
         return AsyncRedisLayer(clients.PerLoop(factory, is_ours=False), name)
     return SyncRedisLayer(clients.PerThread(factory), name)
@@ -171,12 +164,8 @@ def _milliseconds(ttl: float) -> int:
     return max(1, round(ttl * 1000))
 
 
-def _one_slot(client: Any, keys: Iterable[str]) -> bool:
-    return not clients.is_cluster(client) or len({client.keyslot(key) for key in keys}) == 1
-
-
 def _primaries(client: Any) -> Sequence[Any]:
-    return client.get_primaries() if clients.is_cluster(client) else [None]
+    return client.get_primaries() if is_cluster(client) else [None]
 
 
 def _scan(prefix: str, node: Any) -> dict[str, Any]:

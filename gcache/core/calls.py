@@ -12,7 +12,7 @@ from inspect import Parameter
 from typing import Any
 
 from gcache.core.keys import UrnKeyBuilder, trusted_key
-from gcache.core.rendering import render, render_id
+from gcache.core.rendering import UNSAFE, WORDS, render, render_id
 from gcache.errors import DecorationError, UnknownArgument
 
 IdArg = str | tuple[str, Callable[[Any], Any]]
@@ -72,6 +72,12 @@ class Shape:
             namespace,
         )
 
+    def namer(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Callable[..., str]:
+        """Return a function of the same signature that returns the string of the call's key."""
+        expression = self.key_expression(builder, key_type, use_case, tracked)
+        template = f"def {{name}}({{parameters}}):\n    return {expression}\n"
+        return self._define(template, self._namespace(build=builder.build))
+
     def wrapper(self, template: str, key: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
         """Return the function that `template` describes, with the signature and the identity of this one.
 
@@ -93,9 +99,11 @@ class Shape:
             pairs = "".join(f"({name!r}, {self._value(name)})," for name in self.arg_names)
             return f"_gc_build(_gc_make({key_type!r}, {self._id()}, {use_case!r}, ({pairs}), {tracked}))"
         start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
-        text = repr(start) + _part(self._id(), "type(_gc_v) is str and _gc_v.isalnum()", "_gc_render_id")
+        text = repr(start) + _part(
+            self._id(), "type(_gc_v) is str and (_gc_v.isalnum() or not _gc_unsafe(_gc_v))", "_gc_render_id"
+        )
         for joint, name in zip(joints, self.arg_names, strict=True):
-            text += repr(joint) + _part(self._value(name), "False", "_gc_render")
+            text += repr(joint) + _part(self._value(name), _PLAIN_ARGUMENT, "_gc_render")
         return text + repr(end)
 
     def _id(self) -> str:
@@ -109,6 +117,8 @@ class Shape:
             "id_of": self.id_of,
             **{f"adapter_{name}": adapter for name, adapter in self.adapters.items()},
             "render_id": render_id,
+            "unsafe": UNSAFE.search,
+            "words": WORDS,
             "render": render,
             "make": trusted_key,
             **names,
@@ -154,6 +164,13 @@ class Shape:
 def _receiver(parameters: Sequence[Parameter]) -> str | None:
     first = parameters[0] if parameters else None
     return first.name if first is not None and first.name in _RECEIVERS else None
+
+
+# What `render` gives back as it is, or as str() does.
+_PLAIN_ARGUMENT = (
+    "_gc_v is None or _gc_v is True or _gc_v is False "
+    "or type(_gc_v) is str and _gc_v.isidentifier() and _gc_v not in _gc_words"
+)
 
 
 def _part(value: str, is_plain: str, renderer: str) -> str:

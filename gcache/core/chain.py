@@ -137,7 +137,9 @@ class Chain:
         The generation is taken before anything is looked at, see Generations.
         """
         use_case, key = call.use_case, call.key
-        policy = await self._policies.of(runtime, use_case, key)
+        policy = use_case.policy
+        if self._clock() >= use_case.policy_due:
+            policy = await self._policies.of(runtime, use_case, key)
         entity = self.keys.epoch(key.key_type, key.id) if key.track_for_invalidation else None
         steps = () if policy is None else self._steps(policy, call, entity)
         if not steps:
@@ -151,6 +153,8 @@ class Chain:
         return visit
 
     def _steps(self, policy: Policy, call: Call, entity: str | None) -> tuple[Step, ...]:
+        if not policy.is_partial:
+            return policy.all
         return policy.steps(call.use_case.name, entity or f"{call.key.key_type}:{call.key.id}")
 
     async def _look(self, runtime: Runtime, visit: Visit, counted: bool = True) -> Entry | None:
@@ -163,7 +167,8 @@ class Chain:
                 if counted:
                     use_case = visit.call.use_case
                     self._count(visit.call, Hit(use_case.name, use_case.key_type, tier.name))
-                await self._store(runtime, visit, entry, visit.steps[:depth])
+                if depth:
+                    await self._store(runtime, visit, entry, visit.steps[:depth])
                 return entry
         return None
 

@@ -28,7 +28,7 @@ R_co = TypeVar("R_co", covariant=True)
 _WRAPPER = """\
 {async}def {name}({parameters}):
     if not _gc_enabled():
-        _gc_use_case.bypassed += 1
+        _gc_use_case.bypassed += 1.0
         return {await}_gc_source({forward})
     _gc_now = _gc_clock()
     if _gc_now < _gc_use_case.open_until:
@@ -37,7 +37,7 @@ _WRAPPER = """\
         except Exception:
             _gc_entry = None
         if _gc_entry is not None and _gc_entry.generation.alive:
-            _gc_use_case.hits += 1
+            _gc_use_case.hits += 1.0
             return _gc_entry.value
     return {await}_gc_beyond(({positional}), {{keywords}})
 """
@@ -128,6 +128,7 @@ class Behind:
         self.source = shape.function
         self.is_async = inspect.iscoroutinefunction(shape.function)
         self._key = shape.key_maker(use_case.key_type, use_case.name, use_case.tracked)
+        self._name = shape.namer(engine.keys, use_case.key_type, use_case.name, use_case.tracked)
 
     def key(self, *args: Any, **kwargs: Any) -> GCacheKey:
         key: GCacheKey = self._key(*args, **kwargs)
@@ -168,7 +169,7 @@ class Behind:
         key = self._key(*args, **kwargs)
         load = partial(self.source, *args, **kwargs)
         operation = Operation(awaitable=load) if self.is_async else Operation(load)
-        return Call(self.use_case, key, self.engine.keys.build(key), operation)
+        return Call(self.use_case, key, self._name(*args, **kwargs), operation)
 
     def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if self.engine.is_off(self.use_case):

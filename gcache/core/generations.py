@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from weakref import WeakValueDictionary
 
 from gcache.core.entries import Generation
+
+_RECENT = 1_000  # making one and letting it go costs five times what finding one does
 
 
 class Generations:
@@ -18,6 +21,7 @@ class Generations:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._live: WeakValueDictionary[str, Generation] = WeakValueDictionary()
+        self._recent: deque[Generation] = deque(maxlen=_RECENT)
         self._holds: dict[str, float] = {}
         self._untracked = Generation()
 
@@ -29,6 +33,7 @@ class Generations:
             generation = self._live.get(entity)
             if generation is None:
                 generation = self._live[entity] = Generation()
+                self._recent.append(generation)
             return generation
 
     def held(self, entity: str, now: float) -> bool:

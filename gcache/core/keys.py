@@ -67,13 +67,19 @@ def trusted_key(
     key_type: str, id: Any, use_case: str, args: tuple[tuple[str, Any], ...], tracked: bool
 ) -> GCacheKey:
     """Return a key whose parts were checked before: at decoration, for all calls of a function."""
-    key = GCacheKey.__new__(GCacheKey)
-    for name, value in zip(_FIELDS, (key_type, id, use_case, args, tracked), strict=True):
-        object.__setattr__(key, name, value)
+    key = _new(GCacheKey)
+    _set_key_type(key, key_type)
+    _set_id(key, id)
+    _set_use_case(key, use_case)
+    _set_args(key, args)
+    _set_tracked(key, tracked)
     return key
 
 
-_FIELDS = tuple(attribute.name for attribute in attrs.fields(GCacheKey))
+_new = GCacheKey.__new__
+_set_key_type, _set_id, _set_use_case, _set_args, _set_tracked = (
+    getattr(GCacheKey, attribute.name).__set__ for attribute in attrs.fields(GCacheKey)
+)
 
 
 class UrnKeyBuilder:

@@ -33,20 +33,18 @@ class Policy:
             if (ttl := config.ttl(tier.name)) and config.percentage(tier.name) > 0
             if not tracked or tier.in_process or tier.is_authority
         ]
-        self._all = tuple(step for _, step in self._ramped)
-        self._is_partial = any(percent < 100 for percent, _ in self._ramped)
+        self.all = tuple(step for _, step in self._ramped)
+        self.is_partial = any(percent < 100 for percent, _ in self._ramped)
         self.nearest_is_open = bool(
             self._ramped
             and self._ramped[0][0] >= 100
-            and self._all[0].tier is tiers[0]
+            and self.all[0].tier is tiers[0]
             and tiers[0].in_process
         )
         """Whether every call may be answered by the in-process layer at the head of the chain."""
 
     def steps(self, use_case: str, entity: str) -> tuple[Step, ...]:
         """Return the layers for calls of `use_case` about `entity`, nearest first."""
-        if not self._is_partial:
-            return self._all
         point = ramp_point(use_case, entity)
         return tuple(step for percent, step in self._ramped if point < percent)
 

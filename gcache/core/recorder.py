@@ -114,8 +114,8 @@ def _sums(use_case: UseCase) -> list[Event]:
     events: list[Event] = []
     if new := hits - use_case.hits_delivered:
         use_case.hits_delivered = hits
-        events.append(Hit(use_case.name, use_case.key_type, use_case.memory_name, new))
+        events.append(Hit(use_case.name, use_case.key_type, use_case.memory_name, int(new)))
     if new := bypassed - use_case.bypassed_delivered:
         use_case.bypassed_delivered = bypassed
-        events.append(Disabled(use_case.name, use_case.key_type, "context", new))
+        events.append(Disabled(use_case.name, use_case.key_type, "context", int(new)))
     return events

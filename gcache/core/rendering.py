@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
 
 from gcache.errors import UnrenderableArgument
 
-_UNSAFE = re.compile("[%?#&={}\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNSAFE = re.compile("[%?#&={}\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PLAIN = re.compile(r"[^\W\d][^'(),:\[\]]*")
-_WORDS = frozenset({"None", "True", "False", "nan", "inf"})
+WORDS = frozenset({"None", "True", "False", "nan", "inf"})
 
 
 def escape(text: str) -> str:
     """Percent-encode what would end a component of a key, white space and control characters."""
-    return text if text.isalnum() else _UNSAFE.sub(_percent, text)
+    return text if text.isalnum() else UNSAFE.sub(_percent, text)
 
 
 def render_id(value: object) -> str:
@@ -33,7 +34,7 @@ def render_id(value: object) -> str:
 
 def render(value: object) -> str:
     """Return an argument as text, different for different values. Raises UnrenderableArgument."""
-    if type(value) is str and value.isidentifier() and value not in _WORDS:
+    if type(value) is str and value.isidentifier() and value not in WORDS:
         return value
     try:
         return escape(_render(value))
@@ -66,13 +67,18 @@ def _renderer_of(kind: type) -> Callable[[Any], str] | None:
 
 
 def _quote(text: str) -> str:
-    if _PLAIN.fullmatch(text) and text not in _WORDS:
+    if _PLAIN.fullmatch(text) and text not in WORDS:
         return text
     return "'" + text.replace("'", "''") + "'"
 
 
+@functools.cache
+def _percent_of(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in letter.encode("utf-8", "surrogatepass"))
+
+
 def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
+    return _percent_of(match[0])
 
 
 def _name(cls: type) -> str:

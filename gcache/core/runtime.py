@@ -65,7 +65,9 @@ class Outcome(Generic[R]):
 class Runtime(Protocol):
     """What the chain may wait for."""
 
-    async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+    def attempt(
+        self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, Outcome[R]]:
         """Do it, on whichever side fits the caller. Only what ends the caller itself is raised."""
         ...
 
@@ -158,7 +160,7 @@ class LoopRuntime:
 
     async def _in_thread(self, blocking: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         import asyncio
-        from concurrent.futures import Future, ThreadPoolExecutor
+        from concurrent.futures import ThreadPoolExecutor
         from functools import partial
 
         if self._pool is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from gcache.core.runtime import Operation, Outcome
@@ -54,13 +54,13 @@ class Tier:
         except Exception:  # whatever is attempted next meets the same and returns it
             return False
 
-    async def attempt(self, runtime: Runtime, verb: Verb, *args: Any) -> Outcome[Any]:
+    def attempt(self, runtime: Runtime, verb: Verb, *args: Any) -> Coroutine[Any, Any, Outcome[Any]]:
         """Have the layer do something. Makes it if need be; what that raises is the outcome, too."""
         try:
-            operation = self._made()[verb]
+            operation = (self._operations or self._made())[verb]
         except Exception as error:  # the layer could not be made
-            return Outcome(error=error)
-        return await runtime.attempt(operation, *args)
+            return _failed(error)
+        return runtime.attempt(operation, *args)
 
     def after_fork(self) -> None:
         """Make the child's lock its own."""
@@ -73,6 +73,10 @@ class Tier:
                     self._layer = self._make()
                     self._operations = _operations(self.name, self._layer, in_process=False)
         return self._operations
+
+
+async def _failed(error: Exception) -> Outcome[Any]:
+    return Outcome(error=error)
 
 
 def link(tiers: Sequence[Tier]) -> Sequence[Tier]:

@@ -16,7 +16,8 @@ class UseCase:
     """One cached function, or one scenario of explicit keys.
 
     `hits` counts answers of the in-process layer on the hot path, `bypassed` calls while caching was
-    off. Both only grow. `open_until` is the time (monotonic) until which the hot path may answer.
+    off. Both only grow, and are floats because adding to one is cheaper than making the next int.
+    `open_until` is the time (monotonic) until which the hot path may answer.
     """
 
     __slots__ = (
@@ -50,8 +51,8 @@ class UseCase:
         self.serializer = serializer
         self.default_config = default_config
         self.memory_name = memory_name
-        self.hits = self.hits_delivered = 0
-        self.bypassed = self.bypassed_delivered = 0
+        self.hits = self.hits_delivered = 0.0
+        self.bypassed = self.bypassed_delivered = 0.0
         self.policy: Policy | None = None
         self.policy_due = NEVER
         self.open_until = NEVER

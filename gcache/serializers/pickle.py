@@ -48,9 +48,11 @@ class PickleSerializer:
     and on request `__call__`, `append`, `extend`, `add`, `__setitem__` and property setters. `__init__` runs
     only where the class, or one that it derives from, has a `__reduce__` of its own (exceptions do).
 
-    Functions, modules and classes are not data, and not stored. Hostile bytes cannot run code or import, and
-    cannot claim memory beyond a multiple of their own size; but shared tuples within tuples, used as a key,
-    can cost any time to hash, as they can in Python source.
+    Functions, modules and classes are not data, and not stored. Hostile bytes run no more than that, import
+    nothing but the time zones of `tzdata`, change no class, and claim no memory far beyond their own size.
+    They can still waste time, or overrun the C stack: Python hashes a key without limit, be it tuples nested
+    a million deep, or each holding the last one twice. Where a stranger can write to the storage, sign what
+    is stored.
     """
 
     identity: str

@@ -15,6 +15,7 @@ from typing import (
     Any,
     ClassVar,
     ForwardRef,
+    Generic,
     Literal,
     NewType,
     TypeAlias,
@@ -25,7 +26,7 @@ from typing import (
 
 from gcache.serializers._plain import is_plain, is_standard, is_trustable
 
-_NO_DATA: tuple[object, ...] = (Callable, ClassVar, type)
+_NO_DATA: tuple[object, ...] = (Callable, ClassVar, Generic, type)
 
 
 def classes_named_by(function: Callable[..., Any]) -> frozenset[type]:
@@ -74,7 +75,7 @@ class _Names:
 
     def evaluate(self, annotation: str) -> object:
         # The text is the developer's own source, put into a string by the compiler or by hand.
-        return eval(annotation, {"__builtins__": {}}, cast("Mapping[str, object]", self))
+        return eval(annotation, {}, cast("Mapping[str, object]", self))
 
 
 _Step: TypeAlias = "tuple[object, _Names]"
@@ -142,13 +143,18 @@ class _Search:
 
 
 def _annotations_of(cls: type) -> Iterator[_Step]:
-    names = _Names({cls.__name__: cls}, vars(sys.modules[cls.__module__]), vars(cls))
+    module = sys.modules.get(cls.__module__)
+    names = _Names({cls.__name__: cls}, vars(module) if module else {}, vars(cls))
     for name, annotation in inspect.get_annotations(cls).items():
         if not name.startswith("__"):
             yield annotation, names
     own = vars(cls)
     for base in own.get("__orig_bases__", ()):
-        yield base, names
+        for argument in get_args(base):
+            yield argument, names
+    if _is_typed_dict(cls):  # its bases are missing from its `__mro__`
+        for base in own.get("__orig_bases__", ()):
+            yield base, names
     for field in own.get("__attrs_attrs__", ()):
         yield field.type, names
     if "__pydantic_fields__" in own or "__pydantic_generic_metadata__" in own:
@@ -181,7 +187,7 @@ def _is_abstract(cls: type) -> bool:
 
 
 def _is_named_tuple(cls: type) -> bool:
-    return tuple in cls.__mro__ and "_fields" in vars(cls)
+    return tuple in cls.__mro__ and hasattr(cls, "_fields")
 
 
 def _is_typed_dict(cls: type) -> bool:

@@ -18,7 +18,7 @@ import threading
 import types
 import uuid
 import zoneinfo
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -120,10 +120,13 @@ class Failure(Exception):
 
 
 class Foreign:
-    """Is made again by a function that is not its own."""
+    """Is made again in whatever way it is told."""
 
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
-        return os.path.basename, ("x",)
+    def __init__(self, reduced: object) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> Any:
+        return self.reduced
 
 
 class Landmine:
@@ -498,12 +501,17 @@ def test_a_factory_is_trusted_or_refused(plain: PickleSerializer) -> None:
         plain.dump(collections.defaultdict(Invoice))
 
 
-def test_a_class_made_by_a_foreign_function_is_not_stored() -> None:
-    """A class whose `__reduce__` names a function is refused, with what to do, although it is trusted."""
+@pytest.mark.parametrize(
+    "reduced",
+    [(os.path.basename, ("x",)), "runs", (Foreign, (), None, None, None, setattr)],
+    ids=["function", "global", "setter"],
+)
+def test_a_class_made_in_foreign_ways_is_not_stored(reduced: object) -> None:
+    """A class whose `__reduce__` names what is not its own is refused, with what to do, although trusted."""
     serializer = PickleSerializer(trusted=[Foreign])
 
     with pytest.raises(SerializationError, match="__reduce__ that returns Foreign"):
-        serializer.dump(Foreign())
+        serializer.dump(Foreign(reduced))
 
 
 def test_what_cannot_be_pickled_is_refused_as_such() -> None:

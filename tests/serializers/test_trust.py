@@ -1,9 +1,8 @@
-# ruff: noqa: F401, F821, UP006, UP007, UP035, UP045
+# ruff: noqa: F401, F821, UP006, UP007, UP045
 from __future__ import annotations
 
 import abc
 import collections
-import dataclasses
 import enum
 import functools
 import http
@@ -131,6 +130,10 @@ class Inner(TypedDict, total=False):
     level: typing.Required[Level]
 
 
+class Wide(Inner):
+    pair: Pair
+
+
 class Plain:
     item: Item
     shared: ClassVar[Pair]
@@ -225,7 +228,7 @@ ORDER = {Order, *ITEM}
         ("Box[Item]", {Box, *ITEM}),
         ("Box[Box[Item]]", {Box, *ITEM}),
         ("Box", {Box}),
-        ("ItemBox", {ItemBox, Box, *ITEM}),
+        ("ItemBox", {ItemBox, *ITEM}),
         ("Items", {Items, *ITEM}),
         ("AttrsOrder", {AttrsOrder, *ITEM}),
         ("OldAttrs", {OldAttrs, *ITEM}),
@@ -233,6 +236,7 @@ ORDER = {Order, *ITEM}
         ("ModelBox[Item]", {ModelBox, ModelBox[Item], *ITEM}),
         ("Pair", {Pair, Level, *ITEM}),
         ("Row", {Level, *ITEM}),
+        ("Wide", {Pair, Level, *ITEM}),
         ("Plain", {Plain, Level, *ITEM}),
         ("Left", {Left, Right}),
         ("Square", {Square, Level, *ITEM}),
@@ -243,7 +247,7 @@ ORDER = {Order, *ITEM}
     ids=str,
 )
 def test_the_classes_of_an_annotation_are_found(annotation: object, expected: set[type]) -> None:
-    """Whatever form the annotation has, the classes in it and those in their fields are found, and no others."""
+    """Whatever its form, the classes in it and those in their fields are found, and no others."""
     assert expected == classes_named_by(returning(annotation))
 
 
@@ -450,8 +454,8 @@ def test_the_syntax_of_type_parameters_is_understood() -> None:
         del sys.modules["newer_syntax"]
 
 
-def test_classes_without_a_module_are_found_without_their_fields() -> None:
-    """A class whose module is gone is trusted as it is; what its fields name cannot be resolved."""
-    cls = dataclasses.make_dataclass("Made", [("item", "Item")], namespace={"__module__": "gone"})
+def test_a_class_without_a_module_is_found() -> None:
+    """Where a class's module is gone, the names in its annotations cannot be resolved, the classes can."""
+    cls = type("Gone", (), {"__module__": "gone", "__annotations__": {"item": "Item", "level": Level}})
 
-    assert {cls} == classes_named_by(returning(cls))
+    assert {cls, Level} == classes_named_by(returning(cls))

@@ -1,0 +1,55 @@
+"""A hit in Redis from a thread: its local layer off, against redis-py."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from benchmarks.floors import TTL_SEC
+from benchmarks.harness import calls, compare, expect, race
+from benchmarks.results import Row
+from benchmarks.server import HOST, valkey
+from benchmarks.subject import USERS, profile, subject
+from gcache import CacheLayer, RedisConfig
+
+FLOOR = "redis.Redis.get and pickle.loads"
+
+
+def run() -> list[Row]:
+    with valkey() as port:
+        options: dict[str, Any] = {
+            "socket_timeout": 0.5,
+            "max_connections": 64,
+            "retry": Retry(NoBackoff(), 0),
+        }
+        config = RedisConfig(host=HOST, port=port, redis_py_options=options)
+        with (
+            redis.Redis(HOST, port, socket_connect_timeout=0.5, **options) as client,
+            subject(CacheLayer.REMOTE, redis=config) as subj,
+        ):
+            untracked = subj.cached(profile, "RedisHit")
+            tracked = subj.cached(profile, "RedisHitTracked", track_for_invalidation=True)
+
+            def floor(user_id: str) -> object:
+                return pickle.loads(client.get(f"raw:{user_id}"))
+
+            for user in USERS:
+                client.set(f"raw:{user}", pickle.dumps(profile(user), 5), px=int(TTL_SEC * 1000))
+                for function in (untracked, tracked, untracked, tracked, floor):
+                    expect(function(user), profile(user))
+            contestants = [
+                calls(*[f"call({user!r})" for user in USERS], call=call)
+                for call in (untracked, tracked, floor)
+            ]
+            race(*contestants)
+            ours, ours_tracked, theirs = contestants
+            subj.expect_hits("RedisHit", "remote", ours.total_calls + len(USERS))
+            subj.expect_hits("RedisHitTracked", "remote", ours_tracked.total_calls + len(USERS))
+            return [
+                compare("Redis hit, sync", ours, theirs, 1.3, FLOOR),
+                compare("Redis hit, sync, tracked", ours_tracked, theirs, 1.4, FLOOR),
+            ]

@@ -1,0 +1,59 @@
+"""`import gcache` as a whole process.
+
+Each run is an interpreter of its own in a virtual environment that holds gcache and attrs and nothing
+else, so that no other package's `.pth` file counts. `-I` keeps the working directory, PYTHON* variables
+and the user's site-packages out; the byte code is compiled by the warm-up.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+import venv
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+from benchmarks.harness import Contestant, compare, race
+from benchmarks.results import Row
+
+_RUNS = 40
+
+
+class _Environment(venv.EnvBuilder):
+    python = ""
+
+    def post_setup(self, context: SimpleNamespace) -> None:
+        self.python = context.env_exec_cmd
+        query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        site = Path(subprocess.check_output([self.python, "-I", "-c", query], text=True).strip())
+        for package in ("attr", "attrs", "gcache"):
+            spec = find_spec(package)
+            source = Path(cast("str", spec.origin if spec else None)).parent
+            shutil.copytree(source, site / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _process(python: str, statement: str) -> Contestant:
+    def run(_times: int) -> float:
+        started = time.perf_counter()
+        subprocess.run([python, "-I", "-c", statement], check=True)
+        return time.perf_counter() - started
+
+    return Contestant(run, round_sec=0)
+
+
+def run() -> list[Row]:
+    with tempfile.TemporaryDirectory() as directory:
+        environment = _Environment(symlinks=True)
+        environment.create(directory)
+        names = ("import gcache", "import attrs, asyncio", "import attrs", "pass")
+        ours, both, attrs, nothing = contestants = [_process(environment.python, name) for name in names]
+        race(*contestants, rounds=_RUNS)
+        return [
+            compare("process that imports gcache", ours, both, 1.3, "import attrs, asyncio"),
+            compare("process that imports gcache, against attrs alone", ours, attrs, None, "import attrs"),
+            compare("process that imports gcache, against none", ours, nothing, None, "pass"),
+        ]

@@ -1,0 +1,181 @@
+"""Ways to a Redis client: as many callers at once as it may have connections, and short cuts for reads.
+
+More than half of what a `get` of redis-py costs is the way to the connection. So reads of a single server
+use connections of redis-py directly, kept here; everything else goes through the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import redis.exceptions
+
+from gcache.errors import GCacheConfigError
+
+MAX_CONNECTIONS = 64
+_MOST_AT_ONCE = 1_000
+
+
+def is_cluster(client: Any) -> bool:
+    """Tell whether `client` speaks to a Cluster."""
+    return hasattr(client, "keyslot")
+
+
+def _checked(client: Any) -> Any:
+    if client.get_encoder().decode_responses:
+        raise GCacheConfigError(
+            "The Redis client decodes responses, but entries are bytes: make it with decode_responses=False."
+        )
+    return client
+
+
+def _most_at_once(client: Any) -> int:
+    pool = getattr(client, "connection_pool", None)
+    return min(getattr(pool, "max_connections", MAX_CONNECTIONS), _MOST_AT_ONCE)
+
+
+def _read(keys: Sequence[str]) -> tuple[str, ...]:
+    return ("GET", keys[0]) if len(keys) == 1 else ("MGET", *keys)
+
+
+class Lane:
+    """The way to a client for threads. Entered, it gives the client to as many as may have one at once."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = _checked(client)
+        self._gate = threading.BoundedSemaphore(_most_at_once(client))
+
+    def __enter__(self) -> Any:
+        self._gate.acquire()
+        return self.client
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.release()
+
+    def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """Return what is stored under each of `keys`, in their order."""
+        with self as client:
+            if len(keys) == 1:
+                return [client.get(keys[0])]
+            many = client.mget_nonatomic if _is_spread(client, keys) else client.mget
+            return many(keys)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class DirectLane(Lane):
+    """A lane to a single server that reads over connections of its own."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        pool = client.connection_pool
+        self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
+        self._idle: list[Any] = []
+
+    def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        command = _read(keys)
+        with self:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                reply = self._ask(self._connect(), command)
+            else:
+                try:
+                    reply = self._ask(connection, command)
+                except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
+                    reply = self._ask(self._connect(), command)
+        return [reply] if len(keys) == 1 else reply
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().disconnect()
+        super().close()
+
+    def _ask(self, connection: Any, command: tuple[str, ...]) -> Any:
+        try:
+            connection.send_command(*command)
+            reply = connection.read_response()
+        except redis.exceptions.ResponseError:
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            connection.disconnect()
+            raise
+        self._idle.append(connection)
+        return reply
+
+
+class AsyncLane:
+    """The way to a client for the tasks of one event loop."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = _checked(client)
+        self._gate = asyncio.Semaphore(_most_at_once(client))
+
+    async def __aenter__(self) -> Any:
+        await self._gate.acquire()
+        return self.client
+
+    async def __aexit__(self, *_: object) -> None:
+        self._gate.release()
+
+    async def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        """Return what is stored under each of `keys`, in their order."""
+        async with self as client:
+            if len(keys) == 1:
+                return [await client.get(keys[0])]
+            many = client.mget_nonatomic if _is_spread(client, keys) else client.mget
+            return await many(keys)  # type: ignore[no-any-return]
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
+
+class AsyncDirectLane(AsyncLane):
+    """A lane to a single server that reads over connections of its own."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        pool = client.connection_pool
+        self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
+        self._idle: list[Any] = []
+
+    async def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+        command = _read(keys)
+        async with self:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                reply = await self._ask(self._connect(), command)
+            else:
+                try:
+                    reply = await self._ask(connection, command)
+                except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
+                    reply = await self._ask(self._connect(), command)
+        return [reply] if len(keys) == 1 else reply
+
+    async def aclose(self) -> None:
+        while self._idle:
+            await self._idle.pop().disconnect()
+        await super().aclose()
+
+    async def _ask(self, connection: Any, command: tuple[str, ...]) -> Any:
+        try:
+            await connection.send_command(*command)
+            reply = await connection.read_response()
+        except redis.exceptions.ResponseError:
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._idle.append(connection)
+        return reply
+
+
+def _is_spread(client: Any, keys: Sequence[str]) -> bool:
+    return is_cluster(client) and len({client.keyslot(key) for key in keys}) > 1
