@@ -96,17 +96,15 @@ class GCache:
         Raises DecorationError or InvalidKey where the function or a name will not do.
         """
 
-        def decorate(function: Any) -> Any:
+        def decorate(function: Any, is_method: bool = False) -> Any:
             if isinstance(function, staticmethod | classmethod):
                 return rewrapped(
                     cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate
                 )
             check_cacheable(function)
-            shape = Shape(function, id_arg, arg_adapters or {}, ignore_args)
+            shape = Shape(function, id_arg, arg_adapters or {}, ignore_args, is_method)
             case = UseCase(
-                check_use_case(
-                    f"{function.__module__}.{function.__qualname__}" if use_case is None else use_case
-                ),
+                check_use_case(f"{shape.module}.{shape.qualname}" if use_case is None else use_case),
                 check_key_type(key_type),
                 track_for_invalidation,
                 serializer or self._serializer_for(function),
@@ -135,13 +133,17 @@ class GCache:
         return value
 
     def put(self, key: GCacheKey, value: object) -> None:
-        """Store `value` under `key`, as current as of this call. Does nothing where caching is off."""
+        """Store `value` under `key`, for which the caller vouches. Does nothing where caching is off.
+
+        A value that was read before an invalidation in another process, and is put after it, is stored
+        all the same: nobody can tell. `refresh` on a function, which loads under an epoch, is exact.
+        """
         call = self._call_or_none(key)
         if call is not None:
             self._engine.put(call, value)
 
     async def aput(self, key: GCacheKey, value: object) -> None:
-        """Store `value` under `key`, as current as of this call. Does nothing where caching is off."""
+        """Do what `put` does, awaited."""
         call = self._call_or_none(key)
         if call is not None:
             await self._engine.aput(call, value)
@@ -170,7 +172,8 @@ class GCache:
     def flushall(self, progress: Progress | None = None) -> None:
         """Remove everything that was written under this `urn_prefix`, and nothing else, from every layer.
 
-        `progress` is called now and then with the number of entries removed so far. Raises
+        Buffers that other processes have set end with it. `progress` is called now and then with the
+        number of entries removed so far. Raises
         LayerUnavailable if a layer could not be told.
         """
         self._engine.flush(progress)
@@ -209,7 +212,11 @@ class GCache:
         use_case = self._engine.use_case_of(key)
         if self._engine.is_off(use_case):
             return None
-        return Call(use_case, key, self._engine.keys.build(key), load or Operation())
+        try:
+            return Call(use_case, key, self._engine.keys.build(key), load or Operation())
+        except Exception as error:  # what the key is for can be done all the same
+            self._engine.troubles.unkeyable(use_case, error)
+            return None
 
     def _serializer_for(self, function: Callable[..., Any] | None) -> Serializer:
         if self._default_serializer is not None:

@@ -28,6 +28,7 @@ from gcache.backends._redis_lanes import (
     AsyncLane,
     DirectLane,
     Lane,
+    forget_connections,
     is_cluster,
 )
 
@@ -172,8 +173,8 @@ class PerLoop:
         for loop, lane in tuple(self._lanes.items()):
             if loop.is_closed():
                 del self._lanes[loop]
-                if lane.client is client and hasattr(client, "connection_pool"):
-                    client.connection_pool.reset()
+                if lane.client is client:
+                    forget_connections(client)
 
 
 _all_shared: WeakSet[Shared] = WeakSet()

@@ -32,21 +32,39 @@ def _checked(client: Any) -> Any:
     return client
 
 
-def _most_at_once(client: Any) -> int:
-    pool = getattr(client, "connection_pool", None)
-    return min(getattr(pool, "max_connections", MAX_CONNECTIONS), _MOST_AT_ONCE)
+def _most_at_once(client: Any, pools: int) -> int:
+    """Return how many connections each of `pools` may have, to each node in the case of a Cluster."""
+    if is_cluster(client):
+        options = getattr(client, "connection_kwargs", None) or client.nodes_manager.connection_kwargs
+    else:
+        options = {"max_connections": client.connection_pool.max_connections}
+    most = min(int(options.get("max_connections", MAX_CONNECTIONS)), _MOST_AT_ONCE)
+    return max(1, most // pools)
 
 
 def _read(keys: Sequence[str]) -> tuple[str, ...]:
     return ("GET", keys[0]) if len(keys) == 1 else ("MGET", *keys)
 
 
+def forget_connections(client: Any) -> None:
+    """Have an async client begin anew on another loop: what the last one left open is past closing."""
+    if not is_cluster(client):
+        client.connection_pool.reset()
+        return
+    nodes = client.nodes_manager
+    for node in (*nodes.nodes_cache.values(), *nodes.startup_nodes.values()):
+        node._connections.clear()
+        node._free.clear()
+    client._initialize, client._lock = True, None
+    client._usage_lock, nodes._initialize_lock = asyncio.Lock(), asyncio.Lock()
+
+
 class Lane:
     """The way to a client for threads. Entered, it gives the client to as many as may have one at once."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, pools: int = 1) -> None:
         self.client = _checked(client)
-        self._gate = threading.BoundedSemaphore(_most_at_once(client))
+        self._gate = threading.BoundedSemaphore(_most_at_once(client, pools))
 
     def __enter__(self) -> Any:
         self._gate.acquire()
@@ -71,7 +89,7 @@ class DirectLane(Lane):
     """A lane to a single server that reads over connections of its own."""
 
     def __init__(self, client: Any) -> None:
-        super().__init__(client)
+        super().__init__(client, pools=2)
         pool = client.connection_pool
         self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
         self._idle: list[Any] = []
@@ -110,13 +128,23 @@ class DirectLane(Lane):
 
 
 class AsyncLane:
-    """The way to a client for the tasks of one event loop."""
+    """The way to a client for the tasks of one event loop.
 
-    def __init__(self, client: Any) -> None:
+    One task has a Cluster's nodes looked up while the others wait: redis-py closes connections at the end
+    of that which others would be using already.
+    """
+
+    def __init__(self, client: Any, pools: int = 1) -> None:
         self.client = _checked(client)
-        self._gate = asyncio.Semaphore(_most_at_once(client))
+        self._gate = asyncio.Semaphore(_most_at_once(client, pools))
+        self._looking_up = asyncio.Lock()
+        self._is_ready = not is_cluster(client)
 
     async def __aenter__(self) -> Any:
+        if not self._is_ready:
+            async with self._looking_up:
+                await self.client.initialize()
+                self._is_ready = True
         await self._gate.acquire()
         return self.client
 
@@ -139,7 +167,7 @@ class AsyncDirectLane(AsyncLane):
     """A lane to a single server that reads over connections of its own."""
 
     def __init__(self, client: Any) -> None:
-        super().__init__(client)
+        super().__init__(client, pools=2)
         pool = client.connection_pool
         self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
         self._idle: list[Any] = []

@@ -112,7 +112,6 @@ class AsyncRedisLayer:
     async def aclear(self, prefix: str, progress: Progress | None = None) -> int:
         removed = 0
         async with self._per_loop.lane() as client:
-            await client.initialize()
             for node in _primaries(client):
                 cursor: Any = None
                 while cursor != 0:

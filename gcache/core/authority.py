@@ -45,7 +45,7 @@ class Authority:
 
     async def ask(self, runtime: Runtime, visit: Visit) -> None:
         """Read which epoch stands."""
-        outcome = await self.tier.attempt(runtime, "get", [visit.epoch_key])
+        outcome = await self.tier.get(runtime, [visit.epoch_key or ""])
         if outcome.error is not None:
             self._give_up(visit, self.tier, outcome.error)
             return
@@ -56,7 +56,7 @@ class Authority:
         until = self._now() + hold_sec
         if self.tier.can("retire"):
             return await self.tier.attempt(runtime, "retire", entity, epochs.hold(until), hold_sec)
-        outcome = await self.tier.attempt(runtime, "get", [entity])
+        outcome = await self.tier.get(runtime, [entity])
         if outcome.error is not None:
             return outcome
         [stored] = outcome.value

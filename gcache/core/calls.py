@@ -2,12 +2,16 @@
 
 The wrapper has the function's own signature, so the interpreter itself binds the arguments, fills in the
 defaults and complains about a wrong call. All that depends on the signature alone is done at decoration.
+
+In source text here, names that begin with `_gc_` are ours; for a function with such a parameter they are
+given a longer prefix.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from inspect import Parameter
 from typing import Any
 
@@ -18,6 +22,13 @@ from gcache.errors import DecorationError, UnknownArgument
 IdArg = str | tuple[str, Callable[[Any], Any]]
 _RECEIVERS = ("self", "cls")
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
+_HERE = "<value>"
+# What `render_id` and `render` give back as it is, or as str() does.
+_PLAIN_ID = "_gc_type(_gc_v) is str and (_gc_v.isalnum() or not _gc_unsafe(_gc_v))"
+_PLAIN_ARGUMENT = (
+    "_gc_v is None or _gc_v is True or _gc_v is False "
+    "or _gc_type(_gc_v) is str and _gc_v.isidentifier() and _gc_v not in _gc_words"
+)
 
 
 class Shape:
@@ -29,19 +40,58 @@ class Shape:
         id_arg: IdArg,
         arg_adapters: Mapping[str, Callable[[Any], Any]],
         ignore_args: Iterable[str],
+        is_method: bool = False,
     ) -> None:
-        signature = inspect.signature(function)
+        """Read the signature. `is_method` says that the first parameter is a receiver, whatever its name."""
         self.function = function
-        self.name = function.__name__ if function.__name__.isidentifier() else "cached"
-        self.parameters = tuple(signature.parameters.values())
-        self.receiver = _receiver(self.parameters)
+        self.module, self.qualname = names_of(function)
+        self.parameters = tuple(inspect.signature(function).parameters.values())
+        self.receiver = _receiver(self.parameters, is_method)
         self.id_name = id_arg if isinstance(id_arg, str) else id_arg[0]
         self.id_of = None if isinstance(id_arg, str) else id_arg[1]
         self.adapters = dict(arg_adapters)
+        self._own = _own_prefix(self.parameters)
         ignored = frozenset([ignore_args] if isinstance(ignore_args, str) else ignore_args)
         self._check(ignored)
         left_out = {self.receiver, self.id_name, *ignored}
         self.arg_names = tuple(sorted(p.name for p in self.parameters if p.name not in left_out))
+
+    def key_maker(self, key_type: str, use_case: str, tracked: bool) -> Callable[..., Any]:
+        """Return a function of the same signature that returns the call's GCacheKey."""
+        key = self._make(key_type, use_case, tracked)
+        return self._define("def {name}({parameters}):\n    return {key}\n", self._namespace(), key)
+
+    def namer(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Callable[..., str]:
+        """Return a function of the same signature that returns the string of the call's key."""
+        key = self.key_expression(builder, key_type, use_case, tracked)
+        namespace = self._namespace(build=builder.build)
+        return self._define("def {name}({parameters}):\n    return {key}\n", namespace, key)
+
+    def wrapper(self, template: str, key: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
+        """Return the function that `template` describes, with the signature and the identity of this one.
+
+        In it, `{name}`, `{parameters}`, `{forward}`, `{positional}` and `{keywords}` stand for source text
+        of the signature and of passing it on, `{key}` for the expression that gives the key's string. The
+        names of `namespace` begin with `_gc_` in the template.
+        """
+        wrapper = self._define(template, self._namespace(**namespace), key)
+        wrapper.__module__, wrapper.__qualname__ = self.module, self.qualname
+        wrapper.__name__ = getattr(self.function, "__name__", self.qualname.rpartition(".")[2])
+        wrapper.__doc__ = self.function.__doc__
+        wrapper.__dict__.update(getattr(self.function, "__dict__", {}))
+        wrapper.__annotations__ = getattr(self.function, "__annotations__", {})
+        wrapper.__wrapped__ = self.function  # type: ignore[attr-defined]
+        return wrapper
+
+    def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> str:
+        """Return the source of an expression that gives the string of a call's key."""
+        if type(builder) is not UrnKeyBuilder:
+            return f"{self._own}build({self._make(key_type, use_case, tracked)})"
+        start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
+        text = repr(start) + self._part(self._id(), _PLAIN_ID, "_gc_render_id")
+        for joint, name in zip(joints, self.arg_names, strict=True):
+            text += repr(joint) + self._part(self._value(name), _PLAIN_ARGUMENT, "_gc_render")
+        return text + repr(end)
 
     def _check(self, ignored: frozenset[str]) -> None:
         names = [p.name for p in self.parameters if p.name != self.receiver]
@@ -53,90 +103,61 @@ class Shape:
             for name in given:
                 if name not in names:
                     raise UnknownArgument(
-                        f"{role} names {name!r}, which is no argument of {self.function.__qualname__}: "
+                        f"{role} names {name!r}, which is no argument of {self.qualname}: "
                         f"choose among {', '.join(names) or 'none, for it takes none'}."
                     )
         if self.id_name in ignored or self.id_name in self.adapters:
             raise DecorationError(
-                f"{self.id_name!r} is the id of {self.function.__qualname__} and cannot be ignored or have "
+                f"{self.id_name!r} is the id of {self.qualname} and cannot be ignored or have "
                 f'an adapter: transform it with id_arg=("{self.id_name}", lambda value: ...).'
             )
 
-    def key_maker(self, key_type: str, use_case: str, tracked: bool) -> Callable[..., Any]:
-        """Return a function of the same signature that returns the call's GCacheKey."""
-        namespace = self._namespace(key_type=key_type, use_case=use_case, tracked=tracked, make=trusted_key)
+    def _make(self, key_type: str, use_case: str, tracked: bool) -> str:
         pairs = "".join(f"({name!r}, {self._value(name)})," for name in self.arg_names)
-        return self._define(
-            "def {name}({parameters}):\n"
-            f"    return _gc_make(_gc_key_type, {self._id()}, _gc_use_case, ({pairs}), _gc_tracked)\n",
-            namespace,
-        )
+        return f"{self._own}make({key_type!r}, {self._id()}, {use_case!r}, ({pairs}), {tracked!r})"
 
-    def namer(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Callable[..., str]:
-        """Return a function of the same signature that returns the string of the call's key."""
-        expression = self.key_expression(builder, key_type, use_case, tracked)
-        template = f"def {{name}}({{parameters}}):\n    return {expression}\n"
-        return self._define(template, self._namespace(build=builder.build))
-
-    def wrapper(self, template: str, key: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
-        """Return the function that `template` describes, with the signature and the identity of this one.
-
-        In it, `{name}`, `{parameters}`, `{forward}`, `{positional}` and `{keywords}` stand for source text
-        of the signature and of passing it on, `{key}` for the expression that gives the key's string.
-        Names of the template's own begin with `_gc_`, as those of `namespace` do once they are in it.
-        """
-        wrapper = self._define(template.replace("{key}", key), self._namespace(**namespace))
-        for attribute in ("__module__", "__name__", "__qualname__", "__doc__"):
-            setattr(wrapper, attribute, getattr(self.function, attribute, None))
-        wrapper.__dict__.update(getattr(self.function, "__dict__", {}))
-        wrapper.__annotations__ = getattr(self.function, "__annotations__", {})
-        wrapper.__wrapped__ = self.function  # type: ignore[attr-defined]
-        return wrapper
-
-    def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> str:
-        """Return the source of an expression that gives the string of a call's key, without a GCacheKey."""
-        if type(builder) is not UrnKeyBuilder:
-            pairs = "".join(f"({name!r}, {self._value(name)})," for name in self.arg_names)
-            return f"_gc_build(_gc_make({key_type!r}, {self._id()}, {use_case!r}, ({pairs}), {tracked}))"
-        start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
-        text = repr(start) + _part(
-            self._id(), "type(_gc_v) is str and (_gc_v.isalnum() or not _gc_unsafe(_gc_v))", "_gc_render_id"
-        )
-        for joint, name in zip(joints, self.arg_names, strict=True):
-            text += repr(joint) + _part(self._value(name), _PLAIN_ARGUMENT, "_gc_render")
-        return text + repr(end)
+    def _part(self, value: str, is_plain: str, renderer: str) -> str:
+        """Return an f-string part: a whole number or what `is_plain` as it is, all else by its renderer."""
+        test = f"_gc_type(_gc_v := {_HERE}) is int or {is_plain}"
+        part = f"f'{{_gc_v if {test} else {renderer}(_gc_v)}}'"
+        return part.replace("_gc_", self._own).replace(_HERE, value)
 
     def _id(self) -> str:
-        return self.id_name if self.id_of is None else f"_gc_id_of({self.id_name})"
+        return self.id_name if self.id_of is None else f"{self._own}id_of({self.id_name})"
 
     def _value(self, name: str) -> str:
-        return f"_gc_adapter_{name}({name})" if name in self.adapters else name
+        return f"{self._own}adapter_{name}({name})" if name in self.adapters else name
 
     def _namespace(self, **names: Any) -> dict[str, Any]:
         own = {
             "id_of": self.id_of,
             **{f"adapter_{name}": adapter for name, adapter in self.adapters.items()},
             "render_id": render_id,
+            "render": render,
             "unsafe": UNSAFE.search,
             "words": WORDS,
-            "render": render,
             "make": trusted_key,
+            "type": type,
             **names,
         }
-        return {f"_gc_{name}": value for name, value in own.items()}
+        return {f"{self._own}{name}": value for name, value in own.items()}
 
-    def _define(self, template: str, namespace: dict[str, Any]) -> Callable[..., Any]:
-        source = template
+    def _define(self, template: str, namespace: dict[str, Any], key: str) -> Callable[..., Any]:
+        source = template.replace("_gc_", self._own)
+        function_name = f"{self._own}function"
         for placeholder, text in (
-            ("{name}", self.name),
+            ("{name}", function_name),
             ("{parameters}", self._parameters(namespace)),
             ("{forward}", ", ".join((*_positional(self.parameters), *_keywords(self.parameters, "{0}={0}")))),
             ("{positional}", "".join(f"{name}, " for name in _positional(self.parameters))),
             ("{keywords}", ", ".join(_keywords(self.parameters, "'{0}': {0}"))),
+            ("{key}", key),
         ):
             source = source.replace(placeholder, text)
-        exec(compile(source, f"<gcache wrapper of {self.name}>", "exec"), namespace)
-        return namespace[self.name]  # type: ignore[no-any-return]
+        exec(compile(source, f"<gcache wrapper of {self.qualname}>", "exec"), namespace)
+        function: Callable[..., Any] = namespace[function_name]
+        function.__qualname__ = self.qualname
+        return function
 
     def _parameters(self, namespace: dict[str, Any]) -> str:
         texts: list[str] = []
@@ -145,13 +166,14 @@ class Shape:
             if (
                 parameter.kind is Parameter.KEYWORD_ONLY
                 and Parameter.VAR_POSITIONAL not in kinds
-                and (kinds.index(Parameter.KEYWORD_ONLY) == index)
+                and kinds.index(Parameter.KEYWORD_ONLY) == index
             ):
                 texts.append("*")
             text = _STARS.get(parameter.kind, "") + parameter.name
             if parameter.default is not Parameter.empty:
-                namespace[f"_gc_default_{index}"] = parameter.default
-                text += f"=_gc_default_{index}"
+                default = f"{self._own}default_{index}"
+                namespace[default] = parameter.default
+                text += f"={default}"
             texts.append(text)
             if (
                 parameter.kind is Parameter.POSITIONAL_ONLY
@@ -161,22 +183,25 @@ class Shape:
         return ", ".join(texts)
 
 
-def _receiver(parameters: Sequence[Parameter]) -> str | None:
-    first = parameters[0] if parameters else None
-    return first.name if first is not None and first.name in _RECEIVERS else None
+def names_of(function: Any) -> tuple[str, str]:
+    """Return the module and the qualified name of a function, of what a partial calls, or of a class."""
+    while isinstance(function, partial):
+        function = function.func
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return named.__module__, named.__qualname__
 
 
-# What `render` gives back as it is, or as str() does.
-_PLAIN_ARGUMENT = (
-    "_gc_v is None or _gc_v is True or _gc_v is False "
-    "or type(_gc_v) is str and _gc_v.isidentifier() and _gc_v not in _gc_words"
-)
+def _receiver(parameters: Sequence[Parameter], is_method: bool) -> str | None:
+    first = parameters[0].name if parameters else None
+    return first if is_method or first in _RECEIVERS else None
 
 
-def _part(value: str, is_plain: str, renderer: str) -> str:
-    """Return an f-string part: a whole number or what `is_plain` as it is, all else by its renderer."""
-    plain = f"type(_gc_v := {value}) is int or {is_plain}"
-    return f"f'{{_gc_v if {plain} else {renderer}(_gc_v)}}'"
+def _own_prefix(parameters: Iterable[Parameter]) -> str:
+    """Return what names of ours begin with and no parameter does."""
+    prefix = "_gc_"
+    while any(parameter.name.startswith(prefix) for parameter in parameters):
+        prefix = f"_{prefix}"
+    return prefix
 
 
 def _positional(parameters: Iterable[Parameter]) -> list[str]:

@@ -75,8 +75,12 @@ class Chain:
 
     async def peek(self, runtime: Runtime, call: Call) -> Entry | None:
         """Return what the layers hold, without counting the call and without asking the source."""
-        visit = await self._set_out(runtime, call, counted=False)
-        return None if visit is None else await self._look(runtime, visit, counted=False)
+        try:
+            visit = await self._set_out(runtime, call, counted=False)
+            return None if visit is None else await self._look(runtime, visit, counted=False)
+        except Exception as error:  # as in read
+            self._troubles.broken(call.use_case, error)
+            return None
 
     async def refresh(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Run the call's load, whatever the layers hold, and store what it gives."""
@@ -120,7 +124,11 @@ class Chain:
 
     async def _approach(self, runtime: Runtime, call: Call) -> Visit | None:
         """Get ready to write without having looked: know the epoch before the value is made."""
-        visit = await self._set_out(runtime, call, counted=False)
+        try:
+            visit = await self._set_out(runtime, call, counted=False)
+        except Exception as error:  # as in read
+            self._troubles.broken(call.use_case, error)
+            return None
         if visit is not None:
             if self._authority is not None and visit.epoch_key is not None:
                 await self._authority.ask(runtime, visit)
@@ -173,7 +181,11 @@ class Chain:
         return None
 
     def _find(self, visit: Visit, tier: Tier) -> Entry | None:
-        entry = tier.memory.find(visit.call.name, self._clock())
+        try:
+            entry = tier.memory.find(visit.call.name, self._clock())
+        except Exception as error:
+            self._give_up(visit, tier, error)
+            return None
         return entry if entry is not None and entry.generation.alive else None
 
     async def _get(self, runtime: Runtime, visit: Visit, tier: Tier) -> Entry | None:
@@ -181,7 +193,7 @@ class Chain:
         call = visit.call
         keys = [call.name] if visit.epoch_key is None else [call.name, visit.epoch_key]
         started = self._clock()
-        outcome = await tier.attempt(runtime, "get", keys)
+        outcome = await tier.get(runtime, keys)
         self._wire.timed_get(call.use_case, tier, self._clock() - started)
         if outcome.error is not None:
             self._give_up(visit, tier, outcome.error)
@@ -264,13 +276,12 @@ class Chain:
             life = lifetime(ttl, entry.expires, self._now())
             if life <= 0:
                 continue
-            if tier.in_process:
-                tier.memory.put({name: entry}, life)
+            stored = (
+                entry if tier.in_process else self._wire.pack(visit.call, tier, entry, self._now() + life)
+            )
+            if stored is None:
                 continue
-            packed = self._wire.pack(visit.call, tier, entry, self._now() + life)
-            if packed is None:
-                continue
-            outcome = await tier.attempt(runtime, "put", {name: packed}, life)
+            outcome = await tier.attempt(runtime, "put", {name: stored}, life)
             if outcome.error is not None:
                 self._give_up(visit, tier, outcome.error)
 

@@ -14,6 +14,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def is_generator(function: object) -> bool:
+    """Tell whether calling `function` makes a generator, sync or async."""
+    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+
+
 class Switch:
     """Caching on or off for the length of a `with` block, or of the calls of a decorated function."""
 
@@ -37,7 +42,7 @@ class Switch:
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return `function` with caching on or off while it runs, sync or async."""
         variable, on = self._variable, self._on
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        if is_generator(function):
             raise DecorationError(
                 f"{function.__qualname__} is a generator: its caller would run with caching switched between "
                 "two values. Use `with gcache.enable():` inside it."

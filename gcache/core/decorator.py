@@ -7,13 +7,14 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
+from gcache.core.calls import Shape, names_of
+from gcache.core.context import is_generator
 from gcache.core.missing import MISSING, Missing
-from gcache.core.runtime import Operation
+from gcache.core.runtime import Operation, is_awaited
 from gcache.core.visit import Call
 from gcache.errors import DecorationError, UntrackedUseCase
 
 if TYPE_CHECKING:
-    from gcache.core.calls import Shape
     from gcache.core.engine import Engine
     from gcache.core.entries import Entry
     from gcache.core.keys import GCacheKey
@@ -28,16 +29,16 @@ R_co = TypeVar("R_co", covariant=True)
 _WRAPPER = """\
 {async}def {name}({parameters}):
     if not _gc_enabled():
-        _gc_use_case.bypassed += 1.0
+        _gc_case.bypassed += 1.0
         return {await}_gc_source({forward})
     _gc_now = _gc_clock()
-    if _gc_now < _gc_use_case.open_until:
+    if _gc_now < _gc_case.open_until:
         try:
             _gc_entry = _gc_find({key}, _gc_now)
         except Exception:
             _gc_entry = None
         if _gc_entry is not None and _gc_entry.generation.alive:
-            _gc_use_case.hits += 1.0
+            _gc_case.hits += 1.0
             return _gc_entry.value
     return {await}_gc_beyond(({positional}), {{keywords}})
 """
@@ -126,7 +127,7 @@ class Behind:
         self.engine = engine
         self.use_case = use_case
         self.source = shape.function
-        self.is_async = inspect.iscoroutinefunction(shape.function)
+        self.is_async = is_awaited(shape.function)
         self._key = shape.key_maker(use_case.key_type, use_case.name, use_case.tracked)
         self._name = shape.namer(engine.keys, use_case.key_type, use_case.name, use_case.tracked)
 
@@ -210,14 +211,21 @@ class Method:
         return self._wrapper(*args, **kwargs)
 
 
-class _Bound:
-    """A cached method of one instance, or of one class."""
-
-    __slots__ = ("__self__", "_wrapper")
+class _Bound:  # a cached method of one instance, or of one class; its docstring is the method's
+    __slots__ = ("__doc__", "__self__", "_wrapper")
 
     def __init__(self, wrapper: Any, receiver: object) -> None:
         self._wrapper = wrapper
         self.__self__ = receiver
+        self.__doc__ = wrapper.__doc__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Bound):
+            return NotImplemented
+        return self._wrapper is other._wrapper and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((self._wrapper, id(self.__self__)))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._wrapper(self.__self__, *args, **kwargs)
@@ -225,6 +233,11 @@ class _Bound:
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._wrapper, name)
         return partial(attribute, self.__self__) if name in _ACTIONS else attribute
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        whole = inspect.signature(self._wrapper)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
 
     def __repr__(self) -> str:
         return f"<cached {self._wrapper.__qualname__} of {self.__self__!r}>"
@@ -244,7 +257,10 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
         shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
         {
             "enabled": engine.enabled.get,
-            "use_case": use_case,
+            "case": use_case,
+            "key_type": use_case.key_type,
+            "use_case": use_case.name,
+            "tracked": use_case.tracked,
             "source": shape.function,
             "clock": engine.clock,
             "find": _find_nothing if memory is None else memory.find,
@@ -263,22 +279,21 @@ _VERBS = ("invalidate", "refresh", "peek")
 
 def check_cacheable(function: Any) -> None:
     """Raise DecorationError for what has no single value to cache."""
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise DecorationError(
-            f"{function.__qualname__} is a generator, which can be run through only once: return a list."
-        )
     if isinstance(function, type) or not callable(function):
         raise DecorationError(f"@cached stands on {function!r}: put it on a function or a method.")
+    if any(is_generator(part) for part in (function, type(function).__call__)):
+        raise DecorationError(
+            f"{names_of(function)[1]} is a generator, which can be run through only once: return a list."
+        )
 
 
 def rewrapped(
-    function: staticmethod[..., Any] | classmethod[Any, ..., Any], decorate: Callable[[Any], Any]
+    function: staticmethod[..., Any] | classmethod[Any, ..., Any], decorate: Callable[[Any, bool], Any]
 ) -> Any:
     """Decorate what a static or class method wraps, and make it one again."""
-    wrapped = decorate(function.__func__)
-    if isinstance(function, classmethod) and isinstance(wrapped, Method):
-        return Method(wrapped.__get__(None), on_class=True)
-    return staticmethod(wrapped)
+    if isinstance(function, classmethod):
+        return Method(decorate(function.__func__, True).__get__(None), on_class=True)
+    return staticmethod(decorate(function.__func__, False))
 
 
 def _find_nothing(_key: str, _now: float) -> Entry | None:

@@ -185,7 +185,7 @@ class Engine:
         with self._lock:
             was_open, self.is_closed = not self.is_closed, True
             for use_case in self._use_cases.values():
-                use_case.close()
+                use_case.shut()
         return was_open
 
 

@@ -10,11 +10,13 @@ An entity's epoch key in the authority holds one of three things: nothing, an ep
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal, TypeAlias
 
 _EPOCH = b"e"
 _HOLD = b"h"
+_EPOCH_SIZE = 16
 _DAY_SEC = 86_400.0
 
 Standing: TypeAlias = Literal["absent", "epoch", "hold"]
@@ -22,7 +24,7 @@ Standing: TypeAlias = Literal["absent", "epoch", "hold"]
 
 def plant() -> bytes:
     """Return an epoch that never was before."""
-    return _EPOCH + os.urandom(15)
+    return _EPOCH + os.urandom(_EPOCH_SIZE - 1)
 
 
 def hold(until: float) -> bytes:
@@ -33,21 +35,22 @@ def hold(until: float) -> bytes:
 def held_until(stored: bytes) -> float:
     """Return when a hold is meant to lapse, as far as it can be read."""
     try:
-        return float(stored[1:])
+        until = float(stored[1:]) if stored[:1] == _HOLD else 0.0
     except ValueError:
         return 0.0
+    return until if math.isfinite(until) else 0.0
 
 
 def standing(stored: bytes | None) -> Standing:
     """Tell what an entity's epoch key holds. What cannot be told is taken for a hold: nothing is cached."""
     if stored is None:
         return "absent"
-    return "epoch" if stored[:1] == _EPOCH else "hold"
+    return "epoch" if stored[:1] == _EPOCH and len(stored) == _EPOCH_SIZE else "hold"
 
 
 def lives(entry_epoch: bytes | None, stored: bytes | None) -> bool:
     """Tell whether an entry that carries `entry_epoch` counts while the epoch key holds `stored`."""
-    return stored is not None and entry_epoch == stored and stored[:1] == _EPOCH
+    return entry_epoch == stored and standing(stored) == "epoch"
 
 
 def epoch_lifetime(longest_ttl: float) -> float:

@@ -26,6 +26,7 @@ class Flight:
         self.outcome: Outcome[Any] | None = None
         self.is_over = False
         self.is_void = False
+        self.is_circular = False
         self.thread = threading.get_ident()
         self.waits_for: set[Flight] = set()
         self._wakers: list[Callable[[], None]] = []
@@ -95,6 +96,8 @@ class Ticket:
             new = Flight(generation)
             if flight is None:
                 self._route.flights[generation] = new
+            else:
+                new.is_circular = True
             return new, True
 
     def leave_flight(self, flight: Flight) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.config import GCacheKeyConfig
 from gcache.core.flights import Flights, Leading
 from gcache.core.policy import Policy
-from gcache.core.runtime import Operation
+from gcache.core.runtime import Operation, Outcome, is_awaited
 from gcache.core.use_case import NEVER
 
 if TYPE_CHECKING:
+    from gcache.core.flights import Flight, Ticket
     from gcache.core.keys import GCacheKey
     from gcache.core.protocols import ConfigProvider
     from gcache.core.runtime import Runtime
@@ -39,7 +39,10 @@ class Policies:
         clock: Callable[[], float],
         troubles: Troubles,
     ) -> None:
-        self._provider = None if provider is None else _operation(provider)
+        self._provider: Operation[[Any], Any] | None = None
+        if provider is not None:
+            call: Any = provider
+            self._provider = Operation(awaitable=call) if is_awaited(call) else Operation(call)
         self._refresh_sec = refresh_sec
         self._tiers = tiers
         self._clock = clock
@@ -59,20 +62,37 @@ class Policies:
         return use_case.policy
 
     async def _refresh_for_all(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
-        """Ask once for all the calls that wait for an answer."""
+        """Ask once for all the calls that wait for an answer.
+
+        A provider that calls the very function that it is asked about gets it uncached.
+        """
         ticket = self._flights.enter(use_case.name)
-        flight, is_mine = ticket.board(None)
         try:
-            if is_mine:
-                with Leading(flight):
-                    await self._refresh(runtime, use_case, key)
-            else:
-                await runtime.landed(flight, _PATIENCE_SEC)
-                ticket.leave_flight(flight)
+            while self._clock() >= use_case.policy_due:
+                flight, is_mine = ticket.board(None)
+                if flight.is_circular:
+                    return
+                if is_mine:
+                    await self._answer(runtime, use_case, key, flight, ticket)
+                    return
+                try:
+                    await runtime.landed(flight, _PATIENCE_SEC)
+                finally:
+                    ticket.leave_flight(flight)
+                if flight.outcome is not None or not flight.is_over:
+                    return
         finally:
-            if is_mine:
-                ticket.retire(flight)
             ticket.hand_in()
+
+    async def _answer(
+        self, runtime: Runtime, use_case: UseCase, key: GCacheKey, flight: Flight, ticket: Ticket
+    ) -> None:
+        try:
+            with Leading(flight):
+                await self._refresh(runtime, use_case, key)
+            flight.land(Outcome(None))
+        finally:
+            ticket.retire(flight)
 
     def after_fork(self) -> None:
         """Forget the questions that only the parent's threads wait for."""
@@ -93,14 +113,9 @@ class Policies:
                 config = None
         config = config or use_case.default_config
         policy = None if config is None else Policy(config, self._tiers, use_case.tracked)
+        if use_case.tracked and policy is not None and policy.keeps_copies:
+            self._troubles.kept_out_of_reach(use_case)
         use_case.adopt(policy, self._next())
 
     def _next(self) -> float:
         return self._clock() + self._refresh_sec
-
-
-def _operation(provider: Any) -> Operation[[Any], GCacheKeyConfig | None]:
-    call = provider if inspect.isroutine(provider) else type(provider).__call__
-    if inspect.iscoroutinefunction(provider) or inspect.iscoroutinefunction(call):
-        return Operation(awaitable=provider)
-    return Operation(blocking=provider)

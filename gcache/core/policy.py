@@ -42,6 +42,10 @@ class Policy:
             and tiers[0].in_process
         )
         """Whether every call may be answered by the in-process layer at the head of the chain."""
+        self.keeps_copies = (
+            len(self.all) > 1 and self.all[-1].tier.is_authority and self.all[0].tier.in_process
+        )
+        """Whether entries are kept in this process and in the authority, too."""
 
     def steps(self, use_case: str, entity: str) -> tuple[Step, ...]:
         """Return the layers for calls of `use_case` about `entity`, nearest first."""

@@ -85,8 +85,9 @@ class Recorder:
     def close(self) -> None:
         """Deliver the last sums."""
         self._stopped.set()
-        if self._courier is not None and self._courier is not threading.current_thread():
-            self._courier.join()
+        courier = self._courier
+        if courier is not None and courier is not threading.current_thread():
+            courier.join()
         self.deliver()
 
     def after_fork(self) -> None:

@@ -55,10 +55,12 @@ class Removal:
     async def invalidate(self, runtime: Runtime, key_type: str, id: object, hold_sec: float) -> Failures:
         """End every entry of an entity and hold it for `hold_sec`; return what failed.
 
-        This process's entries die last, when nobody can fill in an old one any more, and in any case.
+        This process's entries die twice: first, so that what is under way here is not written after the
+        authority was told; and last, for what was read from it meanwhile.
         """
         entity = self._keys.epoch(key_type, id)
         failures: Failures = []
+        self._generations.kill(entity, self._clock(), hold_sec)
         try:
             if self._authority is not None:
                 outcome = await self._authority.retire(runtime, entity, hold_sec)

@@ -25,7 +25,10 @@ def render_id(value: object) -> str:
     """Return an entity's id as text: its `str()`, escaped. Raises UnrenderableArgument."""
     kind = type(value)
     if kind is str or kind is int or (kind not in _CONTAINERS and _renderer_of(kind) is not None):
-        return escape(str(value))
+        try:
+            return escape(str(value))
+        except ValueError as error:
+            raise _too_long(error) from None
     raise UnrenderableArgument(
         f"An id of type {_name(kind)} has no defined text: pass "
         'id_arg=("argument", lambda value: ...) to take a string or a number out of it.'
@@ -43,6 +46,8 @@ def render(value: object) -> str:
             "A value that contains itself, or is nested very deeply, has no defined text: give its "
             "argument an adapter with arg_adapters={...}."
         ) from None
+    except ValueError as error:
+        raise _too_long(error) from None
 
 
 def _render(value: object) -> str:
@@ -55,10 +60,16 @@ def _render(value: object) -> str:
     return renderer(value)
 
 
+def _too_long(error: ValueError) -> UnrenderableArgument:
+    return UnrenderableArgument(f"A number is too long to be written out ({error}): give it an adapter.")
+
+
 def _renderer_of(kind: type) -> Callable[[Any], str] | None:
     exact = _PLAIN_TYPES.get(kind) or _CONTAINERS.get(kind)
     if exact is not None:
         return exact
+    if issubclass(kind, enum.Enum):
+        return _enum
     for base in kind.__mro__[:-1]:
         inherited = _SCALARS.get(_name(base))
         if inherited is not None:
@@ -99,8 +110,16 @@ def _enum(value: enum.Enum) -> str:
 
 
 def _moment(value: datetime.datetime | datetime.time) -> str:
-    zone = "" if value.tzinfo is None else f",{_quote(str(value.tzinfo))}"
+    zone = "" if value.tzinfo is None else f",{_zone(value.tzinfo)}"
     return f"{_tag(type(value))}({_quote(value.isoformat())},{value.fold}{zone})"
+
+
+def _zone(zone: datetime.tzinfo) -> str:
+    if type(zone).__str__ is object.__str__ and type(zone).__repr__ in (object.__repr__, _NO_TEXT):
+        raise UnrenderableArgument(
+            f"A time zone of type {_name(type(zone))} has no defined text: use zoneinfo.ZoneInfo."
+        )
+    return _quote(str(zone))
 
 
 def _span(value: datetime.timedelta) -> str:
@@ -119,6 +138,7 @@ def _mapping(value: dict[object, object]) -> str:
     return "dict(" + ",".join(sorted(f"{_render(k)}:{_render(v)}" for k, v in value.items())) + ")"
 
 
+_NO_TEXT = datetime.tzinfo.__repr__
 _PLAIN_TYPES: dict[type, Callable[[Any], str]] = {
     str: _quote,
     int: int.__repr__,
@@ -135,10 +155,9 @@ _CONTAINERS: dict[type, Callable[[Any], str]] = {
 }
 # By name, so that no module is imported for the sake of a type that nobody passes.
 _SCALARS: dict[str, Callable[[Any], str]] = {
-    "enum.Enum": _enum,
-    "builtins.str": lambda value: _quote(str.__str__(value)),
-    "builtins.int": int.__repr__,
-    "builtins.float": float.__repr__,
+    "builtins.str": lambda value: f"{_name(type(value))}({_quote(str.__str__(value))})",
+    "builtins.int": lambda value: f"{_name(type(value))}({int.__repr__(value)})",
+    "builtins.float": lambda value: f"{_name(type(value))}({float.__repr__(value)})",
     "builtins.complex": _tagged,
     "builtins.bytes": lambda value: f"bytes({value.hex()})",
     "decimal.Decimal": _tagged,

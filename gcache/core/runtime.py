@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ class Operation(Generic[P, R]):
         self.blocking = blocking
         self.awaitable = awaitable
         self.inline = inline
+
+
+def is_awaited(function: object) -> bool:
+    """Tell whether `function` is an async function, or an object that is called as one."""
+    import inspect
+
+    called_as = inspect.getattr_static(type(function), "__call__", None)
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called_as)
 
 
 class Outcome(Generic[R]):
@@ -145,7 +154,7 @@ class LoopRuntime:
                 over.set_result(None)
 
         def wake_from_anywhere() -> None:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop has ended, and the waiting with it
                 loop.call_soon_threadsafe(wake)
 
         flight.when_over(wake_from_anywhere)

@@ -62,6 +62,13 @@ class Tier:
             return _failed(error)
         return runtime.attempt(operation, *args)
 
+    async def get(self, runtime: Runtime, keys: Sequence[str]) -> Outcome[Sequence[Any]]:
+        """Have the layer read `keys`. An answer that is not one value for each key is a failure, too."""
+        outcome = await self.attempt(runtime, "get", keys)
+        if outcome.error is None and not _answers(outcome.value, keys):
+            return Outcome(error=TypeError(f"get() of {len(keys)} keys returned {outcome.value!r:.80}"))
+        return outcome
+
     def after_fork(self) -> None:
         """Make the child's lock its own."""
         self._lock = threading.Lock()
@@ -77,6 +84,10 @@ class Tier:
 
 async def _failed(error: Exception) -> Outcome[Any]:
     return Outcome(error=error)
+
+
+def _answers(values: Any, keys: Sequence[str]) -> bool:
+    return hasattr(values, "__len__") and len(values) == len(keys)
 
 
 def link(tiers: Sequence[Tier]) -> Sequence[Tier]:

@@ -70,6 +70,15 @@ class Troubles:
             again_after=_QUIET_SEC,
         )
 
+    def kept_out_of_reach(self, use_case: UseCase) -> None:
+        """A tracked use case is kept in memory, which invalidations in other processes do not reach."""
+        self._notices.warn(
+            ("out of reach", use_case.name),
+            "Use case %r is tracked and kept in memory too: an invalidation elsewhere ends the copy "
+            "only when its TTL does. Leave the memory layer out of its ttl_sec if that is too long.",
+            use_case.name,
+        )
+
     def broken(self, use_case: UseCase, error: Exception) -> None:
         """A part of somebody's own raised where it must not, and the call went to its source."""
         self._count(use_case, error)

@@ -26,6 +26,7 @@ class UseCase:
         "default_config",
         "hits",
         "hits_delivered",
+        "is_shut",
         "key_type",
         "memory_name",
         "name",
@@ -56,13 +57,17 @@ class UseCase:
         self.policy: Policy | None = None
         self.policy_due = NEVER
         self.open_until = NEVER
+        self.is_shut = False
 
     def adopt(self, policy: Policy | None, due: float) -> None:
         """Go by `policy` until `due`."""
         self.policy = policy
         self.policy_due = due
         self.open_until = due if policy is not None and policy.nearest_is_open else NEVER
+        if self.is_shut:
+            self.open_until = NEVER
 
-    def close(self) -> None:
-        """Keep the hot path from answering, for good."""
+    def shut(self) -> None:
+        """Keep the hot path from answering, whatever is adopted from now on."""
+        self.is_shut = True
         self.open_until = NEVER

@@ -1,0 +1,170 @@
+"""What the Redis layer raises when its server is in trouble, and how soon."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from gcache import RedisConfig
+from gcache.backends.redis import RedisLayer
+from tests.servers.ports import HOST, free_port
+from tests.servers.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.servers.cluster import Cluster
+    from tests.servers.faults import FaultProxy
+    from tests.servers.process import Server
+
+GENEROUS_SEC = 4.0  # redis-py's own defaults would wait 5 s, and ten times over
+sides = pytest.mark.parametrize("side", ["sync", "async"])
+
+
+async def get(layer: RedisLayer, side: str, key: str) -> Any:
+    return layer.get([key]) if side == "sync" else await layer.aget([key])
+
+
+@sides
+@pytest.mark.parametrize("cluster", [False, True], ids=["single", "cluster"])
+async def test_refused(side: str, cluster: bool) -> None:
+    """A refused connection is an error in well under redis-py's four seconds of retries."""
+    layer = RedisLayer(RedisConfig(host=HOST, port=free_port(), cluster=cluster))
+    start = time.monotonic()
+    with pytest.raises((redis.RedisError, redis.exceptions.RedisClusterException)):
+        await get(layer, side, "key")
+    took = time.monotonic() - start
+    await layer.aclose()
+
+    assert took < 2
+
+
+@sides
+async def test_black_hole(fault_proxy: FaultProxy, side: str) -> None:
+    """A server that accepts and never answers is an error after one deadline, not after eleven."""
+    fault_proxy.black_hole()
+    layer = RedisLayer(RedisConfig(host=HOST, port=fault_proxy.port))
+    start = time.monotonic()
+    with pytest.raises(redis.RedisError):
+        await get(layer, side, "key")
+    took = time.monotonic() - start
+    await layer.aclose()
+
+    assert took < GENEROUS_SEC
+    assert 1 == fault_proxy.accepted
+
+
+@sides
+async def test_black_hole_later(fault_proxy: FaultProxy, side: str) -> None:
+    """A server that falls silent on an open connection is an error after the deadline."""
+    layer = RedisLayer(RedisConfig(host=HOST, port=fault_proxy.port))
+    await get(layer, side, "key")
+    fault_proxy.black_hole()
+    start = time.monotonic()
+    with pytest.raises(redis.RedisError):
+        await get(layer, side, "key")
+    took = time.monotonic() - start
+    fault_proxy.pass_through()
+    answer = await get(layer, side, "key")
+    await layer.aclose()
+
+    assert took < GENEROUS_SEC
+    assert [None] == list(answer)
+
+
+@sides
+async def test_restarted(server: Server, side: str) -> None:
+    """A server that was restarted is served again by the same layer, at once."""
+    layer = RedisLayer(RedisConfig(host=HOST, port=server.port))
+    layer.put({"key": b"value"}, 60)
+    await get(layer, side, "key")
+    server.restart()
+    answer = await get(layer, side, "key")
+    await layer.aclose()
+
+    assert [None] == list(answer)
+
+
+@sides
+async def test_reply_of_a_broken_off_read_goes_to_nobody(
+    fault_proxy: FaultProxy, server: Server, side: str
+) -> None:
+    """A reply that comes after its reader gave up is not taken for the answer to the next."""
+    layer = RedisLayer(
+        RedisConfig(host=HOST, port=fault_proxy.port, redis_py_options={"socket_timeout": 0.2})
+    )
+    layer.put({"a": b"a", "b": b"b"}, 60)
+    await get(layer, side, "a")
+    fault_proxy.delay(0.4)
+    with pytest.raises(redis.RedisError):
+        await get(layer, side, "a")
+    fault_proxy.pass_through()
+    answers = [list(await get(layer, side, "b")) for _ in range(3)]
+    await layer.aclose()
+
+    assert [[b"b"]] * 3 == answers
+
+
+@sides
+async def test_frozen_cluster_node(cluster: Cluster, side: str) -> None:
+    """One frozen node holds up its own keys for a bounded time, and those of others not at all."""
+    frozen = cluster.owner("key")
+    alive = next(key for key in map(str, range(100)) if cluster.owner(key) is not frozen)
+    layer = RedisLayer(RedisConfig(host=HOST, port=cluster.owner(alive).port, cluster=True))
+    await get(layer, side, alive)
+    await get(layer, side, "key")
+    try:
+        frozen.freeze()
+        start = time.monotonic()
+        with pytest.raises(redis.RedisError):
+            await get(layer, side, "key")
+        took = time.monotonic() - start
+    finally:
+        frozen.thaw()
+    cluster.wait_until_settled()
+    answers: list[Any] = []
+
+    async def answered() -> bool:
+        try:
+            answers.extend(await get(layer, side, alive))
+        except redis.RedisError:
+            return False
+        return True
+
+    deadline = time.monotonic() + 10
+    while not await answered():
+        assert time.monotonic() < deadline
+    await layer.aclose()
+
+    assert took < GENEROUS_SEC
+    assert [None] == answers
+
+
+def test_close_ends_connections(server: Server) -> None:
+    """After close no connection of the layer is left on the server."""
+    layer = RedisLayer(RedisConfig(host=HOST, port=server.port, redis_py_options={"client_name": "ours"}))
+    layer.put({"key": b"value"}, 60)
+    layer.get(["key"])
+    before = _connections(server)
+    layer.close()
+    wait_until(lambda: not _connections(server), sentence="connections to end")
+
+    assert before
+
+
+async def test_aclose_ends_connections(server: Server) -> None:
+    """After aclose no connection of the layer is left on the server."""
+    layer = RedisLayer(RedisConfig(host=HOST, port=server.port, redis_py_options={"client_name": "ours"}))
+    await layer.aput({"key": b"value"}, 60)
+    await layer.aget(["key"])
+    before = _connections(server)
+    await layer.aclose()
+    wait_until(lambda: not _connections(server), sentence="connections to end")
+
+    assert before
+
+
+def _connections(server: Server) -> list[Any]:
+    with server.client() as client:
+        return [row for row in client.client_list() if row["name"] == "ours"]

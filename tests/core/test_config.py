@@ -1,0 +1,135 @@
+"""Configurations: what they mean, and which cannot be meant."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from gcache import (
+    CacheLayer,
+    GCacheConfig,
+    GCacheConfigError,
+    GCacheKeyConfig,
+    RedisConfig,
+    RedisConfigConflict,
+)
+from tests.core.layers import SyncLayer
+from tests.core.stage import Clock
+
+
+class TestKeyConfig:
+    def test_named_layer(self) -> None:
+        """A layer that is named has what is said of it, one that is not stays out."""
+        config = GCacheKeyConfig(ttl_sec={CacheLayer.LOCAL: 5, "disk": 7}, ramp={CacheLayer.LOCAL: 50})
+
+        assert (5, 50) == (config.ttl("local"), config.percentage("local"))
+        assert (7, 0) == (config.ttl("disk"), config.percentage("disk"))
+        assert (None, 0) == (config.ttl("remote"), config.percentage("remote"))
+
+    def test_every_layer(self) -> None:
+        """ "*" speaks for the layers that are not named, and for them alone."""
+        config = GCacheKeyConfig(ttl_sec={"*": 60, "local": 5}, ramp={"*": 100, "local": 0})
+
+        assert (5, 0) == (config.ttl("local"), config.percentage("local"))
+        assert (60, 100) == (config.ttl("remote"), config.percentage("remote"))
+
+    def test_enabled(self) -> None:
+        """`enabled` caches everything everywhere."""
+        assert GCacheKeyConfig(ttl_sec={"*": 60}, ramp={"*": 100}) == GCacheKeyConfig.enabled(60)
+
+    def test_copies(self) -> None:
+        """A mapping that is changed afterwards changes nothing."""
+        ttl_sec = {"local": 5.0}
+        config = GCacheKeyConfig(ttl_sec=ttl_sec)
+
+        ttl_sec["local"] = -1
+
+        assert 5 == config.ttl("local")
+
+    @pytest.mark.parametrize("ttl", [-1, math.nan, math.inf, "5", None, True])
+    def test_no_ttl(self, ttl: Any) -> None:
+        """A life is a number of seconds from 0, and the error names the layer."""
+        with pytest.raises(GCacheConfigError, match="ttl_sec of layer 'local'"):
+            GCacheKeyConfig(ttl_sec={"local": ttl})
+
+    @pytest.mark.parametrize("ramp", [-1, 101, math.nan, "50", None, False])
+    def test_no_ramp(self, ramp: Any) -> None:
+        """A ramp is a percentage, and the error names the layer."""
+        with pytest.raises(GCacheConfigError, match="ramp of layer 'local'"):
+            GCacheKeyConfig(ttl_sec={"local": 5}, ramp={"local": ramp})
+
+    @pytest.mark.parametrize("ttl_sec", [{}, {"remote": 5}])
+    def test_ramp_without_ttl(self, ttl_sec: dict[str, float]) -> None:
+        """A ramp for a layer without a life is an error, and says what is missing."""
+        with pytest.raises(GCacheConfigError, match="without a ttl_sec"):
+            GCacheKeyConfig(ttl_sec=ttl_sec, ramp={"local": 100})
+
+    def test_no_ramp_needs_no_ttl(self) -> None:
+        """A ramp of 0 needs no life, and a life of 0 is allowed: both keep the layer out."""
+        assert 0 == GCacheKeyConfig(ramp={"local": 0}).percentage("local")
+        assert 0 == GCacheKeyConfig(ttl_sec={"local": 0}, ramp={"local": 100}).ttl("local")
+
+
+class TestRedisConfig:
+    def test_protocol(self) -> None:
+        """Only Redis's own protocol is spoken, in the clear or not."""
+        assert ["redis", "rediss"] == [RedisConfig(protocol=name).protocol for name in ("redis", "rediss")]
+        with pytest.raises(GCacheConfigError, match="protocol is 'http'"):
+            RedisConfig(protocol="http")
+
+    def test_secrets(self) -> None:
+        """A configuration that is logged does not tell the password."""
+        config = RedisConfig(password="hunter2", redis_py_options={"ssl_keyfile_password": "hunter3"})
+
+        assert "hunter" not in repr(config)
+
+
+class TestConfig:
+    def test_defaults(self) -> None:
+        """Nothing need be said."""
+        config = GCacheConfig()
+
+        assert ("urn:galileo", 1.0, 100_000) == (
+            config.urn_prefix,
+            config.config_refresh_sec,
+            config.local_max_entries,
+        )
+
+    @pytest.mark.parametrize(
+        ("ways", "message"),
+        [
+            (
+                {"redis_config": RedisConfig(), "redis_client_factory": object},
+                "redis_config and redis_client_factory",
+            ),
+            ({"redis_config": RedisConfig(), "layers": [SyncLayer("a", Clock())]}, "redis_config and layers"),
+            (
+                {"redis_client_factory": object, "layers": [SyncLayer("a", Clock())]},
+                "redis_client_factory and layers",
+            ),
+        ],
+        ids=["config-factory", "config-layers", "factory-layers"],
+    )
+    def test_conflict(self, ways: dict[str, Any], message: str) -> None:
+        """Two ways to reach the second layer are a conflict that names them."""
+        with pytest.raises(RedisConfigConflict, match=message):
+            GCacheConfig(**ways)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("layers", []),
+            ("config_refresh_sec", -1),
+            ("config_refresh_sec", math.nan),
+            ("config_refresh_sec", "1"),
+            ("local_max_entries", 0),
+            ("urn_prefix", "urn galileo"),
+            ("urn_prefix", ""),
+        ],
+    )
+    def test_unmeant(self, field: str, value: Any) -> None:
+        """What cannot be meant is an error that names the field, when the configuration is built."""
+        with pytest.raises(GCacheConfigError, match=field):
+            GCacheConfig(**{field: value})

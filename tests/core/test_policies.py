@@ -1,0 +1,407 @@
+"""Asking the config provider: when, how often, and what holds while it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gcache import GCacheKey, GCacheKeyConfig
+from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide, in_threads
+from tests.servers.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gcache import GCache
+
+OFF = GCacheKeyConfig()
+ON = GCacheKeyConfig.enabled(1000)
+
+
+class Provider:
+    """Says what it is told to say, and counts how often it is asked."""
+
+    def __init__(self, answer: Any = ON) -> None:
+        self.answer = answer
+        self.keys: list[GCacheKey] = []
+
+    def __call__(self, key: GCacheKey) -> Any:
+        self.keys.append(key)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def awaited(self, key: GCacheKey) -> Any:
+        await asyncio.sleep(0)
+        return self(key)
+
+    @property
+    def asked(self) -> int:
+        return len(self.keys)
+
+
+class AsyncCallable:
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+
+    async def __call__(self, key: GCacheKey) -> Any:
+        return await self._provider.awaited(key)
+
+
+FORMS: dict[str, Callable[[Provider], Any]] = {
+    "object": lambda provider: provider,
+    "function": lambda provider: lambda key: provider(key),
+    "method": lambda provider: provider.__call__,
+    "async method": lambda provider: provider.awaited,
+    "async object": AsyncCallable,
+    "async partial": lambda provider: functools.partial(provider.awaited),
+}
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+def settle(gcache: GCache, side: SyncSide | AsyncSide, asked: Callable[[], bool]) -> None:
+    """Wait until what runs beside the calls has happened."""
+    if isinstance(side, AsyncSide):
+
+        async def rest() -> None:
+            while gcache._engine.loops._tasks:
+                await asyncio.sleep(0)
+
+        side.run(rest())
+    else:
+        wait_until(
+            lambda: asked() and not any(t.name == "gcache-refresh" for t in threading.enumerate()),
+            sentence="the provider has answered",
+        )
+
+
+class TestForms:
+    @pytest.mark.parametrize("form", FORMS)
+    def test_any(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, form: str
+    ) -> None:
+        """A provider may be anything that can be called or awaited, from threads and from loops."""
+        gcache = make_gcache(cache_config_provider=FORMS[form](provider))
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            assert [1, 1] == [get_user(1), get_user(1)]
+        assert [get_user.key(1)] * 2 == provider.keys
+
+    def test_none(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, recorded: Recorded
+    ) -> None:
+        """Without a provider nothing is cached, and it is counted why."""
+        get_user = side.cached(gcache := make_gcache(cache_config_provider=None), Source())
+
+        with gcache.enable():
+            assert [1, 2] == [get_user(1), get_user(1)]
+        assert [("missing_config", 1)] * 2 == recorded.calls
+
+    @pytest.mark.parametrize("provider", [None, lambda key: None], ids=["no provider", "no answer"])
+    def test_default_config(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Any
+    ) -> None:
+        """Where nothing else is said the function's default holds."""
+        gcache = make_gcache(cache_config_provider=provider)
+        get_user = side.cached(gcache, Source(), default_config=ON)
+
+        with gcache.enable():
+            assert [1, 1] == [get_user(1), get_user(1)]
+
+    def test_over_default(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, recorded: Recorded
+    ) -> None:
+        """What the provider says wins over the default, "nothing in no layer" as well."""
+        gcache = make_gcache(cache_config_provider=lambda key: OFF)
+        get_user = side.cached(gcache, Source(), default_config=ON)
+
+        with gcache.enable():
+            assert [1, 2] == [get_user(1), get_user(1)]
+        assert [("ramped_down", 1)] * 2 == recorded.calls
+
+
+class TestRefresh:
+    def test_every_call(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider
+    ) -> None:
+        """With an interval of 0 every call asks, and goes by the answer."""
+        gcache = make_gcache(cache_config_provider=provider)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            first = [get_user(1), get_user(1)]
+            provider.answer = OFF
+            second = get_user(1)
+
+        assert ([1, 1], 2, 3) == (first, second, provider.asked)
+
+    def test_within_interval(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
+    ) -> None:
+        """Within the interval nobody asks again; each use case asks for itself."""
+        gcache = make_gcache(cache_config_provider=provider, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source())
+        get_posts = side.cached(gcache, Source(), use_case="GetPosts")
+
+        with gcache.enable():
+            get_user(1)
+            clock.advance(9.9)
+            get_user(2)
+            get_posts(1)
+
+        assert ["GetUser", "GetPosts"] == [key.use_case for key in provider.keys]
+
+    def test_beside_the_call(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
+    ) -> None:
+        """When the interval is over the call that notices goes by the old answer, those after by the new."""
+        may_answer = threading.Event()
+        may_answer.set()
+
+        def provide(key: GCacheKey) -> Any:
+            assert may_answer.wait(PATIENCE_SEC)
+            return provider(key)
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            provider.answer = OFF
+            may_answer.clear()
+            clock.advance(10)
+            noticed = get_user(1)
+            may_answer.set()
+            settle(gcache, side, lambda: provider.asked == 2)
+            afterwards = get_user(1)
+
+        assert (1, 2, 2) == (noticed, afterwards, provider.asked)
+
+    def test_idle_for_long(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
+    ) -> None:
+        """After a long time without calls the old answer is too old: the call waits for the new one."""
+        gcache = make_gcache(cache_config_provider=provider, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            provider.answer = OFF
+            clock.advance(10 + 100)
+
+            assert 2 == get_user(1)
+
+    @pytest.mark.parametrize("count", [2, 20])
+    async def test_asked_once(self, make_gcache: Callable[..., GCache], count: int) -> None:
+        """Calls that begin while the provider is asked wait for that answer, and do not ask again."""
+        gcache: Any = None
+        asked = begun = 0
+
+        async def provide(key: GCacheKey) -> GCacheKeyConfig:
+            nonlocal asked
+            asked += 1
+            while begun < count:
+                await asyncio.sleep(0)
+            for _ in range(5):  # now that all have begun, let all come as far as they get
+                await asyncio.sleep(0)
+            return ON
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        get_user = gcache.cached("user_id", "user_id", "GetUser")(_aget)
+
+        async def ask(user_id: int) -> int:
+            nonlocal begun
+            begun += 1
+            return await get_user(user_id)
+
+        with gcache.enable():
+            results = await asyncio.wait_for(asyncio.gather(*map(ask, range(count))), PATIENCE_SEC)
+
+        assert list(range(count)) == results
+        assert 1 == asked
+
+    def test_asked_once_by_threads(self, make_gcache: Callable[..., GCache]) -> None:
+        """The same goes for threads."""
+        asked = 0
+
+        def provide(key: GCacheKey) -> GCacheKeyConfig:
+            nonlocal asked
+            asked += 1
+            flights = gcache._engine.chain._policies._flights
+            wait_until(
+                lambda: (
+                    sum(
+                        len(f._wakers)
+                        for r in tuple(flights.routes.values())
+                        for f in tuple(r.flights.values())
+                    )
+                    == 7
+                ),
+                sentence="the others wait",
+            )
+            return ON
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        get_user = SyncSide().cached(gcache, Source())
+
+        def ask(user_id: int) -> Any:
+            with gcache.enable():
+                return get_user(user_id)
+
+        in_threads(8, ask)
+
+        assert 1 == asked
+
+    async def test_cancelled_while_asking(self, make_gcache: Callable[..., GCache]) -> None:
+        """A first caller that is cancelled while it asks leaves the answer to the others: they are cached."""
+        answers = asyncio.Event()
+
+        async def provide(key: GCacheKey) -> GCacheKeyConfig:
+            await answers.wait()
+            return ON
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        get_user = gcache.cached("user_id", "user_id", "GetUser")(_aget)
+
+        with gcache.enable():
+            first, second = asyncio.create_task(get_user(1)), asyncio.create_task(get_user(1))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            first.cancel()
+            answers.set()
+            await asyncio.wait_for(second, PATIENCE_SEC)
+
+            assert 1 == await get_user.apeek(1)
+
+
+async def _aget(user_id: int) -> int:
+    return user_id
+
+
+class TestFailure:
+    @pytest.mark.parametrize("answer", [ValueError("down"), {"ttl_sec": 5}, True], ids=repr)
+    @pytest.mark.parametrize("refresh_sec", [0, 10])
+    def test_last_good(
+        self,
+        make_gcache: Callable[..., GCache],
+        side: SyncSide | AsyncSide,
+        provider: Provider,
+        clock: Clock,
+        recorded: Recorded,
+        answer: Any,
+        refresh_sec: float,
+    ) -> None:
+        """While the provider raises, or returns what is no configuration, the last good one holds."""
+        gcache = make_gcache(cache_config_provider=provider, config_refresh_sec=refresh_sec)
+        get_user = side.cached(gcache, Source())
+        error = type(answer if isinstance(answer, Exception) else TypeError()).__name__
+
+        with gcache.enable():
+            get_user(1)
+            provider.answer = answer
+            clock.advance(refresh_sec)
+            results = [get_user(1)]
+            settle(gcache, side, lambda: provider.asked == 2)
+            results.append(get_user(1))
+
+        assert [1, 1] == results
+        assert ("", error, False) in recorded.errors
+
+    @pytest.mark.parametrize(
+        ("expected", "default_config"), [([1, 2], None), ([1, 1], ON)], ids=["nothing", "default"]
+    )
+    def test_from_the_start(
+        self,
+        make_gcache: Callable[..., GCache],
+        side: SyncSide | AsyncSide,
+        expected: list[int],
+        default_config: GCacheKeyConfig | None,
+    ) -> None:
+        """A provider that fails before it ever answered leaves it to the default, or nothing is cached."""
+        gcache = make_gcache(cache_config_provider=Provider(ValueError("down")))
+        get_user = side.cached(gcache, Source(), default_config=default_config)
+
+        with gcache.enable():
+            assert expected == [get_user(1), get_user(1)]
+
+    def test_logged(
+        self, make_gcache: Callable[..., GCache], clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It is logged once a minute, not at every call."""
+        gcache = make_gcache(cache_config_provider=Provider(ValueError("down")))
+        get_user = SyncSide().cached(gcache, Source())
+
+        with gcache.enable():
+            for _ in range(3):
+                get_user(1)
+            clock.advance(60)
+            get_user(1)
+
+        assert [("gcache", logging.WARNING)] * 2 == [record[:2] for record in caplog.record_tuples]
+        assert "GetUser" in caplog.text
+        assert "ValueError: down" in caplog.text
+
+    def test_recovery(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider
+    ) -> None:
+        """Once the provider answers again its answer holds."""
+        gcache = make_gcache(cache_config_provider=provider)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            provider.answer = ValueError("down")
+            get_user(1)
+            provider.answer = OFF
+
+            assert 2 == get_user(1)
+
+
+class TestOwnCache:
+    def test_cached_provider(self, make_gcache: Callable[..., GCache]) -> None:
+        """A provider that asks a cached function, which asks the provider, comes to an end."""
+        asked = 0
+
+        def provide(key: GCacheKey) -> GCacheKeyConfig:
+            nonlocal asked
+            asked += 1
+            if asked > 20:
+                pytest.fail("the provider is asked on and on for its own use case")
+            return settings(1)
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+
+        @gcache.cached("settings_id", "id", "Settings", default_config=ON)
+        def settings(id: int) -> GCacheKeyConfig:
+            return ON
+
+        get_user = SyncSide().cached(gcache, Source())
+
+        with gcache.enable():
+            assert [1, 1] == [get_user(1), get_user(1)]
+
+
+class TestClosed:
+    def test_late_answer(self, make_gcache: Callable[..., GCache], provider: Provider) -> None:
+        """An answer that comes in after `close` does not open the hot path again."""
+        gcache = make_gcache(cache_config_provider=provider, config_refresh_sec=10)
+        get_user = SyncSide().cached(gcache, Source())
+        with gcache.enable():
+            get_user(1)
+        [use_case] = gcache._engine._use_cases.values()
+        policy = use_case.policy
+
+        gcache.close()
+        use_case.adopt(policy, 2000.0)
+
+        assert use_case.open_until < 1000

@@ -1,0 +1,1 @@
+"""The real chain, driven through every interleaving of a scenario."""

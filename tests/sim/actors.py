@@ -1,0 +1,188 @@
+"""Who acts in a scenario: readers, writers, and the environment that they live in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gcache.core.visit import Call
+from tests.sim.process import ENTRY_KEY, EPOCH_KEY, ID, KEY, KEY_TYPE
+from tests.sim.runtime import SourceLoad
+from tests.sim.world import moment
+
+if TYPE_CHECKING:
+    from tests.sim.process import Process
+    from tests.sim.properties import Reading
+    from tests.sim.world import World
+
+
+def add_reader(world: World, name: str, process: str, times: int = 1, after: str = "") -> None:
+    """Add an actor that reads, as a cached function does: the hot path first, then the chain.
+
+    Of two readers that differ in nothing but their names, one may as well start `after` the other.
+    """
+    world.join(name, process, _reads(world, world.process(process), times, after))
+
+
+def add_refresher(world: World, name: str, process: str) -> None:
+    """Add an actor that loads whatever is cached, and stores what it got."""
+    world.join(name, process, _refreshes(world, world.process(process)))
+
+
+def add_putter(world: World, name: str, process: str, is_current: bool) -> None:
+    """Add an actor that puts what it read from the source before.
+
+    One that `is_current` vouches for its value as of the moment when the epoch is asked for last, which
+    is more than it can know; one that is not, as of the beginning of its call.
+    """
+    world.join(name, process, _puts(world, world.process(process), is_current))
+
+
+def add_writer(world: World, name: str, process: str, hold_sec: float = 0, tries: int = 1) -> None:
+    """Add an actor that commits to the source and then invalidates, again if that fails."""
+    world.join(name, process, _writes(world, world.process(process), name, hold_sec, tries))
+
+
+def add_flusher(world: World, name: str, process: str) -> None:
+    """Add an actor that flushes, from which the same is asked as from an invalidation."""
+    world.join(name, process, _flushes(world, world.process(process), name))
+
+
+def add_eviction(world: World, *keys: str) -> None:
+    """Let the authority forget these keys at one moment, if it ever holds the first of them."""
+    what = " and ".join("epoch" if key == EPOCH_KEY else "entry" for key in keys)
+    world.join(f"eviction of {what}", "", _evicts(world, keys), is_optional=True)
+
+
+def add_lapse(world: World, seconds: float, clocks: tuple[str, ...] = ()) -> None:
+    """Let time pass in the authority and, at the same moment, in the processes that are named."""
+    world.join(f"{seconds:g} s", "", _passes(world, seconds, clocks), is_optional=True)
+
+
+def add_cancellation(world: World, target: str) -> None:
+    """Let an actor be cancelled at any point, once it has begun."""
+    process = world.actors[target].process
+    world.join(f"cancellation of {target}", process, _cancels(world, target), is_optional=True)
+
+
+async def last_read(world: World, process: Process) -> None:
+    """Read once more, when all is over."""
+    await _reads(world, process, 1)
+
+
+async def _reads(world: World, process: Process, times: int, after: str = "") -> None:
+    try:
+        for _ in range(times):
+            reading = await moment(
+                "read starts",
+                lambda: world.history.call_starts(process.name),
+                lambda: not after or after in world.history.readings,
+            )
+            remembered = process.remembered()
+            if remembered is not None:
+                _check(world, reading, remembered.value, from_memory=True)
+                continue
+            outcome = await process.chain.read(world.runtime, _call(world, process))
+            _check(world, reading, outcome.unwrap(), from_memory=False)
+    except asyncio.CancelledError:
+        return
+
+
+async def _refreshes(world: World, process: Process) -> None:
+    reading = await moment("refresh starts", lambda: world.history.call_starts(process.name))
+    outcome = await process.chain.refresh(world.runtime, _call(world, process))
+    _check(world, reading, outcome.unwrap(), from_memory=False)
+
+
+async def _puts(world: World, process: Process, is_current: bool) -> None:
+    value = await moment("put starts", lambda: _vouched_for(world, process, is_current))
+    await process.chain.put(world.runtime, _call(world, process), value)
+
+
+async def _writes(world: World, process: Process, name: str, hold_sec: float, tries: int) -> None:
+    for attempt in range(tries):
+        this = f"{name}.{attempt}"
+        started = await _announce(world, this, commits=not attempt)
+        failures = await process.chain.removal.invalidate(world.runtime, KEY_TYPE, ID, hold_sec)
+        if not failures:
+            await _conclude(world, this, process, started + hold_sec if hold_sec else 0.0)
+            return
+
+
+async def _flushes(world: World, process: Process, name: str) -> None:
+    await _announce(world, name)
+    if not await process.chain.removal.flush(world.runtime, None):
+        await _conclude(world, name, process, 0.0)
+
+
+async def _announce(world: World, name: str, commits: bool = False) -> float:
+    def begin() -> float:
+        if commits:
+            world.source.commit()
+        world.history.invalidation_begins(name)
+        world.touch("now", False)
+        return world.store.now
+
+    started: float = await moment(f"{'commits, and ' if commits else ''}{name} starts", begin)
+    return started
+
+
+async def _conclude(world: World, name: str, process: Process, held_until: float) -> None:
+    await moment(f"{name} returns", lambda: world.history.invalidation_ends(name, process.name, held_until))
+
+
+async def _evicts(world: World, keys: tuple[str, ...]) -> None:
+    def evict() -> None:
+        for key in keys:
+            world.store.evict(key)
+
+    await moment("evicts", evict, lambda: keys[0] in world.store.data)
+
+
+async def _passes(world: World, seconds: float, clocks: tuple[str, ...]) -> None:
+    def pass_time() -> None:
+        world.store.pass_time(seconds)
+        for name in clocks:
+            world.process(name).now += seconds
+            world.touch(f"clock of {name}", True)
+
+    await moment("pass", pass_time)
+
+
+async def _cancels(world: World, target: str) -> None:
+    actor = world.actors[target]
+    await moment(
+        "strikes",
+        lambda: world.end_of(target, asyncio.CancelledError()),
+        lambda: target in world.history.readings and not actor.is_done,
+    )
+
+
+def _call(world: World, process: Process) -> Call:
+    value = ""
+
+    def begins() -> None:
+        nonlocal value
+        value = world.serial("load")
+        world.history.load_begins(value)
+
+    def reads() -> str:
+        world.remark(f"version {world.source.version}")
+        return value
+
+    return Call(process.use_case, KEY, ENTRY_KEY, SourceLoad(begins, reads))
+
+
+def _vouched_for(world: World, process: Process, is_current: bool) -> str:
+    world.history.call_starts(process.name)
+    value = world.serial("load")
+    if is_current:
+        world.history.vouched[world.history.actor] = value
+    world.history.load_begins(value)
+    world.remark(f"vouches for {value}, version {world.source.version}")
+    return value
+
+
+def _check(world: World, reading: Reading, value: str, from_memory: bool) -> None:
+    world.touch("now", False)
+    world.history.check_value(reading, value, from_memory, world.store.now)

@@ -1,0 +1,117 @@
+"""One simulated process: a chain of its own, with its own memory, generations and flights."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from gcache.backends.memory import MemoryLayer
+from gcache.core.chain import Chain
+from gcache.core.config import GCacheKeyConfig
+from gcache.core.generations import Generations
+from gcache.core.keys import GCacheKey, UrnKeyBuilder
+from gcache.core.notices import Notices
+from gcache.core.policies import Policies
+from gcache.core.policy import Policy
+from gcache.core.recorder import Recorder
+from gcache.core.tiers import Tier, link
+from gcache.core.troubles import Troubles
+from gcache.core.use_case import UseCase
+from gcache.core.wire import Wire
+from gcache.instrumentation.null import NullSink
+from gcache.serializers.json import JsonSerializer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gcache.core.entries import Entry
+    from tests.sim.store import PlainStore, Touch
+
+KEY_TYPE, ID, TTL_SEC, FOREVER = "user", 1, 1000.0, float("inf")
+KEYS = UrnKeyBuilder()
+KEY = GCacheKey(KEY_TYPE, ID, "Get", track_for_invalidation=True)
+ENTRY_KEY = KEYS.build(KEY)
+EPOCH_KEY = KEYS.epoch(KEY_TYPE, ID)
+CONFIG = GCacheKeyConfig.enabled(TTL_SEC)
+
+
+class WatchedLock:
+    """Taken wherever what the actors of a process share may change; takes note of it. Nothing waits here."""
+
+    def __init__(self, touch: Touch, thing: str) -> None:
+        self._touch = touch
+        self._thing = thing
+
+    def __enter__(self) -> None:
+        self._touch(self._thing, True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing was locked."""
+
+
+class Memory(MemoryLayer[Any]):
+    """The real in-process layer, which takes note of who looks."""
+
+    touch: Touch
+    thing: str
+
+    def find(self, key: str, now: float) -> Any:
+        self.touch(self.thing, False)
+        return super().find(key, now)
+
+
+class StrictTroubles(Troubles):
+    """Here a part of the chain that breaks is a violation, not something to cover up for."""
+
+    fail: Callable[[str], None]
+
+    def broken(self, use_case: UseCase, error: Exception) -> None:
+        self.fail(f"alive: the chain broke with {error!r}")
+
+
+class Silence(Notices):
+    """Says nothing: what a simulated layer's failures are worth is not a log line each."""
+
+    def warn(self, subject: object, message: str, *args: object, again_after: float = FOREVER) -> None:
+        """Do nothing."""
+
+
+class Process:
+    """A process over the shared authority, with or without memory. Its clock counts its own seconds."""
+
+    def __init__(
+        self, name: str, store: PlainStore, has_memory: bool, touch: Touch, fail: Callable[[str], None]
+    ) -> None:
+        self.name = name
+        self.now = 0.0
+        self.memory: Memory | None = None
+        tiers = [Tier(store.name, layer=store)]
+        if has_memory:
+            self.memory = Memory("local", clock=self.clock)
+            self.memory.touch, self.memory.thing = touch, f"memory of {name}"
+            self.memory._lock = WatchedLock(touch, f"memory of {name}")  # type: ignore[assignment]
+            tiers.insert(0, Tier("local", layer=self.memory))
+        link(tiers)
+        notices = Silence(self.clock)
+        recorder = Recorder(NullSink(), notices, (), self.clock)
+        troubles = StrictTroubles(recorder, notices)
+        troubles.fail = fail
+        self.generations = Generations()
+        self.generations._lock = WatchedLock(touch, f"generations of {name}")  # type: ignore[assignment]
+        wire, policies = Wire(recorder, troubles, self.clock), Policies(None, 1, tiers, self.clock, troubles)
+        self.chain = Chain(
+            tiers, KEYS, wire, policies, self.generations, recorder, troubles, self.clock, self.clock
+        )
+        self.chain.flights.lock = WatchedLock(touch, f"flights of {name}")  # type: ignore[assignment]
+        self.use_case = UseCase("Get", KEY_TYPE, True, JsonSerializer(), CONFIG, tiers[0].name)
+        self.use_case.adopt(Policy(CONFIG, tiers, True), FOREVER)
+
+    def clock(self) -> float:
+        return self.now
+
+    def remembered(self) -> Entry | None:
+        """Return what the hot path of a cached function would answer with."""
+        entry: Entry | None = None if self.memory is None else self.memory.find(ENTRY_KEY, self.now)
+        return entry if entry is not None and entry.generation.alive else None

@@ -1,0 +1,250 @@
+"""The scenarios, as functions that put actors into a world.
+
+Each takes the processes that its actors are in: one and the same, or two.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from tests.sim.actors import (
+    add_cancellation,
+    add_eviction,
+    add_flusher,
+    add_lapse,
+    add_putter,
+    add_reader,
+    add_refresher,
+    add_writer,
+)
+from tests.sim.explorer import Explorer, Report
+from tests.sim.process import ENTRY_KEY, EPOCH_KEY
+from tests.sim.world import World
+
+Scenario: TypeAlias = Callable[[World, str, str], None]
+
+IS_LONG = bool(os.environ.get("GCACHE_LONG"))
+"""Whether the larger versions are wanted. They take minutes."""
+
+
+def reader_and_writer(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here, times=2)
+    add_writer(world, "writer", there)
+
+
+def two_readers_and_writer(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_reader(world, "second", there, after="reader" if here == there else "")
+    add_writer(world, "writer", here)
+
+
+def overlapping_buffers(world: World, here: str, there: str) -> None:
+    add_writer(world, "longer", here, hold_sec=20)
+    add_writer(world, "shorter", there, hold_sec=10)
+    add_reader(world, "reader", there)
+
+
+def overlapping_writers(world: World, here: str, there: str) -> None:
+    add_writer(world, "longer", here, hold_sec=20)
+    add_writer(world, "plain", there)
+    add_reader(world, "reader", there)
+
+
+def lapsing_buffers(world: World, here: str, there: str) -> None:
+    add_writer(world, "longer", here, hold_sec=20)
+    add_writer(world, "shorter", there, hold_sec=10)
+    add_reader(world, "reader", there)
+    add_lapse(world, 15, (here, there))
+
+
+def lapsing_buffer(world: World, here: str, there: str) -> None:
+    add_writer(world, "writer", there, hold_sec=10)
+    add_reader(world, "reader", here)
+    add_lapse(world, 15)
+    add_lapse(world, 11, (here,))
+
+
+def expiry(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_writer(world, "writer", there)
+    add_lapse(world, 2000)
+    add_lapse(world, 5000, (here, there))
+
+
+def eviction_of_entry(world: World, here: str, there: str) -> None:
+    reader_and_writer(world, here, there)
+    add_eviction(world, ENTRY_KEY)
+
+
+def eviction_of_epoch(world: World, here: str, there: str) -> None:
+    reader_and_writer(world, here, there)
+    add_eviction(world, EPOCH_KEY)
+
+
+def eviction_of_both(world: World, here: str, there: str) -> None:
+    reader_and_writer(world, here, there)
+    add_eviction(world, EPOCH_KEY, ENTRY_KEY)
+
+
+def failing_layer(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    add_reader(world, "reader", here)
+    add_writer(world, "writer", there, tries=2)
+
+
+def failing_layer_and_buffer(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    add_reader(world, "reader", here)
+    add_writer(world, "writer", there, hold_sec=10, tries=2)
+
+
+def failing_source(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    world.source.may_fail = True
+    add_reader(world, "reader", here)
+    add_reader(world, "second", there, after="reader" if here == there else "")
+
+
+def cancelled_leader(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_reader(world, "second", there)
+    add_cancellation(world, "reader")
+
+
+def cancelled_reader(world: World, here: str, there: str) -> None:
+    reader_and_writer(world, here, there)
+    add_cancellation(world, "reader")
+
+
+def flush(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_flusher(world, "flush", there)
+
+
+def flush_and_writer(world: World, here: str, there: str) -> None:
+    reader_and_writer(world, here, there)
+    add_flusher(world, "flush", there)
+
+
+def put_and_writer(world: World, here: str, there: str) -> None:
+    add_putter(world, "putter", here, is_current=True)
+    add_writer(world, "writer", there)
+
+
+def put_reader_and_writer(world: World, here: str, there: str) -> None:
+    put_and_writer(world, here, there)
+    add_reader(world, "reader", there)
+
+
+def old_put_and_writer(world: World, here: str, there: str) -> None:
+    add_putter(world, "putter", here, is_current=False)
+    add_writer(world, "writer", there)
+
+
+def flush_under_buffer(world: World, here: str, there: str) -> None:
+    world.store.flush_ends_holds = False
+    add_writer(world, "writer", here, hold_sec=10)
+    add_flusher(world, "flush", there)
+    add_reader(world, "reader", there)
+
+
+def refresh_and_writer(world: World, here: str, there: str) -> None:
+    add_refresher(world, "refresher", here)
+    add_writer(world, "writer", there)
+
+
+def refresh_reader_and_writer(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", there)
+    refresh_and_writer(world, here, there)
+
+
+def eviction_of_both_once(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_flusher(world, "flush", there)
+    add_eviction(world, EPOCH_KEY, ENTRY_KEY)
+
+
+def cancelled_once(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_writer(world, "writer", there)
+    add_cancellation(world, "reader")
+
+
+def two_readers_and_two_writers(world: World, here: str, there: str) -> None:
+    two_readers_and_writer(world, here, there)
+    add_writer(world, "other", there)
+
+
+def failing_layer_twice(world: World, here: str, there: str) -> None:
+    failing_layer(world, here, there)
+    world.faults = 2
+
+
+def failing_layer_and_two_readers(world: World, here: str, there: str) -> None:
+    two_readers_and_writer(world, here, there)
+    world.faults = 1
+
+
+def cancelled_leader_and_writer(world: World, here: str, there: str) -> None:
+    two_readers_and_writer(world, here, there)
+    add_cancellation(world, "reader")
+
+
+SHORT: tuple[Scenario, ...] = (
+    reader_and_writer,
+    two_readers_and_writer,
+    overlapping_buffers,
+    overlapping_writers,
+    lapsing_buffer,
+    expiry,
+    eviction_of_entry,
+    eviction_of_epoch,
+    eviction_of_both,
+    failing_layer,
+    failing_layer_and_buffer,
+    failing_source,
+    cancelled_leader,
+    cancelled_reader,
+    flush,
+    put_and_writer,
+    refresh_and_writer,
+)
+LONG: tuple[Scenario, ...] = (
+    lapsing_buffers,
+    flush_and_writer,
+    put_reader_and_writer,
+    refresh_reader_and_writer,
+    failing_layer_twice,
+    failing_layer_and_two_readers,
+    cancelled_leader_and_writer,
+    two_readers_and_two_writers,
+)
+
+
+def worlds(
+    scenario: Scenario, memory: bool = False, processes: int = 1, retires: bool = True
+) -> Callable[[], World]:
+    """Return what makes the world of a scenario, anew for each schedule."""
+
+    def build() -> World:
+        world = World(memory=memory, retires=retires)
+        scenario(world, "p", "p" if processes == 1 else "q")
+        return world
+
+    return build
+
+
+def explore(scenario: Scenario, memory: bool = False, processes: int = 1, retires: bool = True) -> Report:
+    """Go through all of a scenario, and print how much it was. Raises Violated."""
+    started = time.perf_counter()
+    report = Explorer(worlds(scenario, memory, processes, retires)).explore()
+    layers = "memory and authority" if memory else "authority"
+    sys.stdout.write(
+        f"{scenario.__name__}, {processes} process{'es' * (processes > 1)}, {layers}: {report}, "
+        f"{time.perf_counter() - started:.2f} s\n"
+    )
+    return report

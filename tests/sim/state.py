@@ -1,0 +1,177 @@
+"""The state of a world as a value, so that two schedules that lead to the same state are known to.
+
+A coroutine's state is where each of its frames stands and what its locals hold. What a frame keeps
+besides, on its stack, is an iterator whose position the loop's variables tell (no layer comes twice in a
+chain), or a context manager whose state is the position. An object of the chain that may change is
+described by its fields, and named by a number when it comes again. What cannot change in the course of a
+scenario counts by its type. A type that is neither raises: state that nobody described must not be merged.
+
+Names do not count where only sameness does: epochs and values are named by numbers in the order in which
+they come, a value with the invalidations that had begun before its load, and with its loader while that
+one is about. Nor do figures: the reason of a miss, and how often a route was landed on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any, TypeAlias
+
+from gcache.core.authority import Authority
+from gcache.core.chain import Chain
+from gcache.core.entries import Entry, Generation
+from gcache.core.envelope import open_sealed
+from gcache.core.epochs import standing
+from gcache.core.flights import Flight, Flights, Leading, Ticket, _Route
+from gcache.core.keys import GCacheKey
+from gcache.core.policies import Policies
+from gcache.core.policy import Policy
+from gcache.core.removal import Removal
+from gcache.core.runtime import Operation, Outcome
+from gcache.core.tiers import Tier
+from gcache.core.use_case import UseCase
+from gcache.core.visit import Call, Visit
+from gcache.core.wire import Wire
+from gcache.serializers.json import JsonSerializer
+from tests.sim.process import ENTRY_KEY, Process
+from tests.sim.properties import Reading
+from tests.sim.runtime import Landing, Load, Moment, Remote, SimRuntime, SourceLoad
+from tests.sim.world import Actor, World
+
+State: TypeAlias = tuple[object, ...]
+
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
+_CONSTANT = frozenset({
+    Actor, Authority, BuiltinFunctionType, Call, Chain, Flights, FunctionType, GCacheKey, Leading, MethodType,
+    Operation, Policies, Policy, Process, Removal, SimRuntime, SourceLoad, UseCase, Wire, World,
+})  # fmt: skip
+_BELOW = frozenset({SimRuntime.attempt.__code__, SimRuntime.landed.__code__})
+_FIELDS: dict[type, tuple[str, ...]] = {
+    Entry: ("began", "epoch", "expires", "generation", "value"),
+    Flight: ("generation", "outcome", "is_over", "is_void", "is_circular", "waits_for"),
+    Generation: ("alive",),
+    Landing: ("flight",),
+    Moment: ("label",),
+    Outcome: ("value", "error"),
+    Reading: ("ended", "announced_here_until", "announced_until", "held_until"),
+    Tier: ("name",),
+    Remote: ("act", "outcome"),
+    Load: (),
+    Visit: ("epoch", "epoch_key", "failed", "generation", "steps", "unwritable"),
+    _Route: ("travellers", "flights", "landed"),
+}
+
+
+def state_of(world: World) -> State:
+    """Return all that the rest of a schedule can depend on."""
+    return tuple(_Describer(world).parts())
+
+
+class _Describer:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._loads = world.history.loads
+        self._numbers: dict[int, int] = {}
+        self._names: dict[str | bytes, int] = {}
+
+    def parts(self) -> Iterator[object]:
+        world, history = self._world, self._world.history
+        yield world.faults, world.store.now
+        for key, (value, deadline) in sorted(world.store.data.items()):
+            yield key, deadline, self._of(value)
+        yield history.begun, history.ended, history.held_until, history.is_hold_lost
+        yield tuple(sorted(history.announced.items()))
+        for actor in world.actors.values():
+            yield actor.name, actor.is_done, self._of(actor.point)
+            yield self._of(None if actor.is_done else history.readings.get(actor.name))
+            yield tuple(self._frames(actor))
+        yield tuple((name, self._of(stray)) for name, stray in sorted(world.strays.items()))
+        for process in world.processes.values():
+            yield tuple(self._process(process))
+
+    def _process(self, process: Process) -> Iterator[object]:
+        generations = process.generations
+        yield process.now
+        yield self._of(dict(generations._live)), self._of(generations._holds)
+        yield self._of(process.chain.flights.routes)
+        if process.memory is not None:
+            slots = process.memory._slots
+            yield tuple((key, slot.deadline, self._of(slot.stored)) for key, slot in sorted(slots.items()))
+
+    def _frames(self, actor: Actor) -> Iterator[object]:
+        """Describe the frames of the actor and of the chain. Those of a runtime say what the point says."""
+        body: Any = None if actor.is_done else actor.body
+        while body is not None and hasattr(body, "cr_frame"):
+            frame = body.cr_frame
+            if frame.f_code in _BELOW:
+                break
+            names = frame.f_locals
+            yield frame.f_code.co_name, frame.f_lasti, tuple(names)
+            for value in names.values():
+                if type(value) not in _CONSTANT:
+                    yield self._of(value)
+            body = body.cr_await
+
+    def _sealed(self, data: bytes) -> object:
+        """Return what an entry's bytes say, without the names in them."""
+        sealed = open_sealed(data, ENTRY_KEY, JsonSerializer.identity)
+        return self._of(sealed.epoch), sealed.began, sealed.expires, self._of(json.loads(sealed.payload))
+
+    def _name(self, name: str | bytes) -> object:
+        number = self._names.setdefault(name, len(self._names))
+        if isinstance(name, bytes):
+            return "epoch", number
+        loader = self._world.actors.get(name.partition(".")[0])
+        owner = "" if loader is None or loader.is_done else loader.name
+        return "value", number, owner, self._world.history.loads[name]
+
+    def _of(self, thing: Any) -> object:
+        """Return what is to be compared of a thing."""
+        kind = type(thing)
+        if kind is str:
+            return self._name(thing) if thing in self._loads else thing
+        if kind is bytes:
+            return self._bytes(thing)
+        if kind in _PLAIN:
+            return thing
+        if kind in _CONSTANT:
+            return kind.__name__
+        fields = _FIELDS.get(kind)
+        if fields is not None:
+            return self._object(thing, fields)
+        return self._collection(thing, kind)
+
+    def _bytes(self, data: bytes) -> object:
+        if standing(data) == "epoch":
+            return self._name(data)
+        return data if data[:1] == b"h" else self._sealed(data)
+
+    def _collection(self, thing: Any, kind: type) -> object:
+        if kind is Ticket:
+            return self._of(thing._route), thing._route.landings > thing._since
+        if kind is list or isinstance(thing, tuple):
+            return tuple([self._of(part) for part in thing])
+        if kind is dict:
+            return tuple([(self._of(key), self._of(value)) for key, value in _in_order(thing)])
+        if kind is set or kind is frozenset:
+            return frozenset([self._of(part) for part in thing])
+        if kind is partial:
+            return self._of(thing.args)
+        if isinstance(thing, BaseException):
+            return kind.__name__, thing.args
+        raise TypeError(f"Say in {__name__} how the state of a {kind.__qualname__} is described.")
+
+    def _object(self, thing: object, fields: tuple[str, ...]) -> object:
+        number = self._numbers.get(id(thing))
+        if number is not None:
+            return number
+        self._numbers[id(thing)] = len(self._numbers)
+        return (type(thing).__name__, *[self._of(getattr(thing, field)) for field in fields])
+
+
+def _in_order(things: dict[Any, Any]) -> list[tuple[Any, Any]]:
+    """Return items by key where keys are strings, else in the order in which they came."""
+    items = list(things.items())
+    return sorted(items, key=lambda item: item[0]) if all(isinstance(k, str) for k in things) else items

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.sim import scenarios
+from tests.sim.explorer import Explorer, Violated
+from tests.sim.scenarios import IS_LONG, LONG, SHORT, Scenario, explore, worlds
+
+in_every_place = [
+    pytest.mark.parametrize("memory", [False, True], ids=["authority", "memory"]),
+    pytest.mark.parametrize("processes", [1, 2], ids=["one_process", "two_processes"]),
+]
+
+
+def everywhere(test: object) -> object:
+    for mark in in_every_place:
+        test = mark(test)
+    return test
+
+
+def _named(scenario: Scenario) -> str:
+    return scenario.__name__
+
+
+@everywhere
+@pytest.mark.parametrize("scenario", SHORT, ids=_named)
+def test_every_interleaving_is_right(scenario: Scenario, memory: bool, processes: int) -> None:
+    """Reads are exact, holds stand, nothing hangs and no flight is left, in every schedule there is."""
+    report = explore(scenario, memory, processes)
+
+    assert report.schedules > 0
+
+
+@pytest.mark.skipif(not IS_LONG, reason="takes many minutes: set GCACHE_LONG=1")
+@everywhere
+@pytest.mark.parametrize("scenario", LONG, ids=_named)
+def test_every_interleaving_of_more_actors_is_right(scenario: Scenario, memory: bool, processes: int) -> None:
+    """What holds for a few actors holds for as many as time allows."""
+    report = explore(scenario, memory, processes)
+
+    assert report.schedules > 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        scenarios.refresh_and_writer,
+        scenarios.flush,
+        scenarios.eviction_of_both_once,
+        scenarios.cancelled_once,
+    ],
+    ids=_named,
+)
+def test_pruning_loses_no_end(scenario: Scenario, processes: int) -> None:
+    """With nothing pruned, schedules end in the same states, only more often."""
+    pruned = Explorer(worlds(scenario, True, processes))
+    whole = Explorer(worlds(scenario, True, processes), prunes=False)
+
+    pruned.explore()
+    whole.explore()
+
+    assert whole.ends == pruned.ends
+    assert whole.report.schedules > pruned.report.schedules
+
+
+@everywhere
+@pytest.mark.parametrize("scenario", [scenarios.two_readers_and_writer, scenarios.failing_layer], ids=_named)
+def test_reads_are_exact_without_retire(scenario: Scenario, memory: bool, processes: int) -> None:
+    """A layer that cannot retire in one step invalidates exactly all the same."""
+    report = explore(scenario, memory, processes, retires=False)
+
+    assert report.schedules > 0
+
+
+@everywhere
+@pytest.mark.parametrize(
+    "scenario", [scenarios.overlapping_buffers, scenarios.overlapping_writers], ids=_named
+)
+def test_without_retire_another_invalidation_cuts_a_hold_short(
+    scenario: Scenario, memory: bool, processes: int
+) -> None:
+    """What a layer without `retire` loses: one that read before the hold was set acts after."""
+    with pytest.raises(Violated, match=r"^held: "):
+        explore(scenario, memory, processes, retires=False)
+
+
+@everywhere
+def test_a_put_of_an_older_value_can_outlive_an_invalidation(memory: bool, processes: int) -> None:
+    """A put learns the epoch after its value was read: an invalidation in between goes unnoticed."""
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.old_put_and_writer, memory, processes)
+
+
+@everywhere
+def test_a_flush_takes_holds_away(memory: bool, processes: int) -> None:
+    """A hold lies under the prefix that a flush removes."""
+    with pytest.raises(Violated, match=r"^held: "):
+        explore(scenarios.flush_under_buffer, memory, processes)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gcache.core import epochs
+from gcache.core.authority import Authority
+from gcache.core.chain import Chain
+from gcache.core.entries import Generation
+from gcache.core.flights import Flight, Ticket
+from gcache.core.generations import Generations
+from gcache.core.removal import Removal
+from tests.sim import scenarios
+from tests.sim.explorer import Violated
+from tests.sim.scenarios import explore
+from tests.sim.store import ExactStore
+from tests.sim.world import EPOCH_SIZE, World
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from gcache.core.removal import Failures
+    from gcache.core.runtime import Outcome, Runtime
+    from gcache.core.visit import Visit
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_epoch_stamped_after_the_load_is_found(
+    monkeypatch: pytest.MonkeyPatch, memory: bool, processes: int
+) -> None:
+    """A value that gets the epoch of when its load ended outlives what came in between."""
+
+    async def fly(
+        self: Chain, runtime: Runtime, visit: Visit, ticket: Ticket, flight: Flight
+    ) -> Outcome[Any]:
+        try:
+            outcome = await self._load(runtime, visit.call)
+            visit.epoch = None
+            await self._settle(runtime, visit)
+            await self._store(runtime, visit, self._entry(visit, outcome.value, 0.0), visit.steps)
+            flight.land(outcome)
+            return outcome
+        finally:
+            ticket.retire(flight)
+
+    monkeypatch.setattr(Chain, "_fly", fly)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.reader_and_writer, memory, processes)
+
+
+async def _settle_without_planting(self: Authority, runtime: Runtime, visit: Visit) -> None:
+    if epochs.standing(visit.epoch) == "hold":
+        visit.unwritable = True
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_absent_epoch_that_counts_as_one_is_found(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    """Without planting, "no epoch" before an invalidation is the same as after."""
+    monkeypatch.setattr(Authority, "settle", _settle_without_planting)
+    monkeypatch.setattr(epochs, "lives", lambda entry_epoch, stored: entry_epoch == stored)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.reader_and_writer, False, processes)
+
+
+def test_without_planting_alone_nothing_old_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that was stored under no epoch never counts: what is lost is the hit."""
+    monkeypatch.setattr(Authority, "settle", _settle_without_planting)
+
+    report = explore(scenarios.reader_and_writer, False, 2)
+
+    assert report.schedules > 0
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_plain_invalidation_that_deletes_a_hold_is_found(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """A hold outlives an invalidation without a buffer."""
+
+    def retire(self: ExactStore, key: str, hold: bytes, ttl: float) -> None:
+        if ttl > 0:
+            self._write(key, hold, ttl)
+        else:
+            self.drop(key)
+
+    monkeypatch.setattr(ExactStore, "retire", retire)
+
+    with pytest.raises(Violated, match=r"^held: "):
+        explore(scenarios.overlapping_writers, False, processes)
+
+
+def _kill_around(monkeypatch: pytest.MonkeyPatch, before: bool, after: bool) -> None:
+    real, kill = Removal.invalidate, Generations.kill
+
+    async def invalidate(
+        self: Removal, runtime: Runtime, key_type: str, id: object, hold_sec: float
+    ) -> Failures:
+        if before:
+            kill(self._generations, self._keys.epoch(key_type, id), self._clock(), hold_sec)
+        return await real(self, runtime, key_type, id, hold_sec)
+
+    monkeypatch.setattr(Removal, "invalidate", invalidate)
+    if not after:
+        monkeypatch.setattr(Generations, "kill", lambda *_: None)
+
+
+def test_killing_the_generation_first_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a reader fills in between the kill and the authority's step would live on in memory."""
+    _kill_around(monkeypatch, before=True, after=False)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.reader_and_writer, True, 1)
+
+
+def test_killing_the_generation_twice_makes_a_put_exact_in_its_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A put that began before the invalidation is refused whenever it comes to write."""
+    _kill_around(monkeypatch, before=True, after=True)
+
+    report = explore(scenarios.old_put_and_writer, True, 1)
+
+    assert report.schedules > 0
+
+
+def test_a_fill_of_a_dead_generation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the authority held a moment ago must not be filled into memory as if it were new."""
+    real = Chain._store
+
+    async def store(self: Chain, runtime: Runtime, visit: Visit, entry: Any, steps: Any) -> None:
+        if not visit.generation.alive:
+            visit.generation = entry.generation = self._generations.of(visit.entity)
+        await real(self, runtime, visit, entry, steps)
+
+    monkeypatch.setattr(Chain, "_store", store)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.two_readers_and_writer, True, 1)
+
+
+def test_a_flight_joined_from_another_epoch_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that comes after an invalidation must not share a load from before it."""
+    real = Ticket.board
+
+    def board(self: Ticket, generation: Hashable) -> tuple[Flight, bool]:
+        return real(self, "any")
+
+    monkeypatch.setattr(Ticket, "board", board)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.two_readers_and_writer, False, 1)
+
+
+def test_an_epoch_that_comes_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries of an old epoch would come back with it."""
+    monkeypatch.setattr(World, "new_epoch", lambda _: b"e:same".ljust(EPOCH_SIZE))
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.two_readers_and_writer, False, 2)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_entry_whose_epoch_is_not_checked_is_found(
+    monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """An entry is no hit merely by being there."""
+    monkeypatch.setattr(epochs, "lives", lambda entry_epoch, stored: True)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.reader_and_writer, False, processes)
+
+
+def test_a_flight_that_never_lands_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a leader that was cancelled would wait for ever."""
+    monkeypatch.setattr(Ticket, "retire", lambda self, flight: None)
+
+    with pytest.raises(Violated, match=r"^alive: "):
+        explore(scenarios.cancelled_leader, False, 1)
+
+
+def test_a_ticket_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A route that nobody leaves stays for ever."""
+    monkeypatch.setattr(Ticket, "hand_in", lambda self: None)
+
+    with pytest.raises(Violated, match=r"^tidy: "):
+        explore(scenarios.reader_and_writer, False, 1)
+
+
+def test_each_check_of_a_dead_generation_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that was filled too late carries the dead generation, which keeps it from being read."""
+    real = Chain._store
+
+    async def store(self: Chain, runtime: Runtime, visit: Visit, entry: Any, steps: Any) -> None:
+        own, visit.generation = visit.generation, Generation()
+        try:
+            await real(self, runtime, visit, entry, steps)
+        finally:
+            visit.generation = own
+
+    monkeypatch.setattr(Chain, "_store", store)
+
+    report = explore(scenarios.reader_and_writer, True, 1)
+
+    assert report.schedules > 0
