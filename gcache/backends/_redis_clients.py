@@ -149,20 +149,20 @@ class PerLoop:
             client = self._make()
             self._take_over(client)
             kind = AsyncDirectLane if self._is_ours and not is_cluster(client) else AsyncLane
-            lane = self._lanes[loop] = kind(client)
+            lane = self._lanes[loop] = kind(client, self._is_ours)
         return lane
 
     def close(self) -> None:
         """Have every running loop close what it used; what stands still ends with its loop."""
         for loop, lane in tuple(self._lanes.items()):
-            if self._is_ours and loop.is_running():
+            if loop.is_running():
                 asyncio.run_coroutine_threadsafe(lane.aclose(), loop)
         self._lanes.clear()
 
     async def aclose(self) -> None:
         """Close what this loop used. Clients of other loops can be closed there only, and end with them."""
         lane = self._lanes.pop(asyncio.get_running_loop(), None)
-        if lane is not None and self._is_ours:
+        if lane is not None:
             await lane.aclose()
 
     def _take_over(self, client: Any) -> None:

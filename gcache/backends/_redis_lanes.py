@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import redis.exceptions
@@ -128,23 +128,22 @@ class DirectLane(Lane):
 
 
 class AsyncLane:
-    """The way to a client for the tasks of one event loop.
+    """The way to a client for the tasks of one event loop, on which nothing stays open when the loop ends.
 
     One task has a Cluster's nodes looked up while the others wait: redis-py closes connections at the end
     of that which others would be using already.
     """
 
-    def __init__(self, client: Any, pools: int = 1) -> None:
+    def __init__(self, client: Any, is_ours: bool, pools: int = 1) -> None:
         self.client = _checked(client)
+        self._is_ours = is_ours
         self._gate = asyncio.Semaphore(_most_at_once(client, pools))
-        self._looking_up = asyncio.Lock()
-        self._is_ready = not is_cluster(client)
+        self._beginning = asyncio.Lock()
+        self._keeper: AsyncGenerator[None, None] | None = None
 
     async def __aenter__(self) -> Any:
-        if not self._is_ready:
-            async with self._looking_up:
-                await self.client.initialize()
-                self._is_ready = True
+        if self._keeper is None:
+            await self._begin()
         await self._gate.acquire()
         return self.client
 
@@ -160,14 +159,38 @@ class AsyncLane:
             return await many(keys)  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
-        await self.client.aclose()
+        """Close what is open. A client that is not ours can be used again, and opens what it needs."""
+        if self._keeper is not None:
+            await self._keeper.aclose()
+
+    async def _begin(self) -> None:
+        async with self._beginning:
+            if self._keeper is None:
+                if is_cluster(self.client):
+                    await self.client.initialize()
+                keeper = self._kept()
+                await anext(keeper)
+                self._keeper = keeper
+
+    async def _kept(self) -> AsyncGenerator[None, None]:
+        """Close when this is closed, which a loop does with all its generators when it ends."""
+        try:
+            yield
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        if self._is_ours or is_cluster(self.client):
+            await self.client.aclose()
+        else:
+            await self.client.connection_pool.disconnect()
 
 
 class AsyncDirectLane(AsyncLane):
     """A lane to a single server that reads over connections of its own."""
 
-    def __init__(self, client: Any) -> None:
-        super().__init__(client, pools=2)
+    def __init__(self, client: Any, is_ours: bool) -> None:
+        super().__init__(client, is_ours, pools=2)
         pool = client.connection_pool
         self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
         self._idle: list[Any] = []
@@ -186,10 +209,10 @@ class AsyncDirectLane(AsyncLane):
                     reply = await self._ask(self._connect(), command)
         return [reply] if len(keys) == 1 else reply
 
-    async def aclose(self) -> None:
+    async def _close(self) -> None:
         while self._idle:
             await self._idle.pop().disconnect()
-        await super().aclose()
+        await super()._close()
 
     async def _ask(self, connection: Any, command: tuple[str, ...]) -> Any:
         try:

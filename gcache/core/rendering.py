@@ -104,6 +104,10 @@ def _tagged(value: object) -> str:
     return f"{_tag(type(value))}({_quote(str(value))})"
 
 
+def _derived(value: object, text: str) -> str:
+    return f"{_name(type(value))}({text})"
+
+
 def _enum(value: enum.Enum) -> str:
     name: str = value.name or repr(value.value)  # unnamed bits of a flag have no name
     return f"{_name(type(value))}({_quote(name)})"
@@ -155,9 +159,9 @@ _CONTAINERS: dict[type, Callable[[Any], str]] = {
 }
 # By name, so that no module is imported for the sake of a type that nobody passes.
 _SCALARS: dict[str, Callable[[Any], str]] = {
-    "builtins.str": lambda value: f"{_name(type(value))}({_quote(str.__str__(value))})",
-    "builtins.int": lambda value: f"{_name(type(value))}({int.__repr__(value)})",
-    "builtins.float": lambda value: f"{_name(type(value))}({float.__repr__(value)})",
+    "builtins.str": lambda value: _derived(value, _quote(str.__str__(value))),
+    "builtins.int": lambda value: _derived(value, int.__repr__(value)),
+    "builtins.float": lambda value: _derived(value, float.__repr__(value)),
     "builtins.complex": _tagged,
     "builtins.bytes": lambda value: f"bytes({value.hex()})",
     "decimal.Decimal": _tagged,

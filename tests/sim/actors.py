@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gcache.core.visit import Call
+from tests.sim.actor import moment
 from tests.sim.process import ENTRY_KEY, EPOCH_KEY, ID, KEY, KEY_TYPE
 from tests.sim.runtime import SourceLoad
-from tests.sim.world import moment
 
 if TYPE_CHECKING:
     from tests.sim.process import Process

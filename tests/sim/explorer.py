@@ -22,9 +22,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tests.sim.actor import Choice
 from tests.sim.actors import last_read
 from tests.sim.state import state_of
-from tests.sim.world import Choice, World, named_epochs
+from tests.sim.trace import narrated
+from tests.sim.world import World, named_epochs
 
 if TYPE_CHECKING:
     from tests.sim.state import State
@@ -101,7 +103,7 @@ class Explorer:
             self._path.append(following)
             sleep = self._advance(following)
         if world.violation:
-            raise Violated(narrated(world))
+            raise Violated(narrated(world.violation, world.trace))
         world.close()
 
     def _advance(self, node: _Node) -> Sleep:
@@ -170,11 +172,3 @@ class Explorer:
 def _commute(one: Footprint, other: Footprint) -> bool:
     small, large = (one, other) if len(one) < len(other) else (other, one)
     return not any(thing in large and (writes or large[thing]) for thing, writes in small.items())
-
-
-def narrated(world: World) -> str:
-    """Return a schedule as a table: who, what, and what came of it."""
-    width = max((len(actor) for actor, _, _ in world.trace), default=0)
-    verb = max((len(what) for _, what, _ in world.trace), default=0)
-    lines = [f"  {actor:<{width}}  {what:<{verb}}  {result}".rstrip() for actor, what, result in world.trace]
-    return "\n".join([world.violation, *lines])

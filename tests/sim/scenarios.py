@@ -5,9 +5,6 @@ Each takes the processes that its actors are in: one and the same, or two.
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -21,14 +18,10 @@ from tests.sim.actors import (
     add_refresher,
     add_writer,
 )
-from tests.sim.explorer import Explorer, Report
 from tests.sim.process import ENTRY_KEY, EPOCH_KEY
 from tests.sim.world import World
 
 Scenario: TypeAlias = Callable[[World, str, str], None]
-
-IS_LONG = bool(os.environ.get("GCACHE_LONG"))
-"""Whether the larger versions are wanted. They take minutes."""
 
 
 def reader_and_writer(world: World, here: str, there: str) -> None:
@@ -194,57 +187,6 @@ def cancelled_leader_and_writer(world: World, here: str, there: str) -> None:
     add_cancellation(world, "reader")
 
 
-SHORT: tuple[Scenario, ...] = (
-    reader_and_writer,
-    two_readers_and_writer,
-    overlapping_buffers,
-    overlapping_writers,
-    lapsing_buffer,
-    expiry,
-    eviction_of_entry,
-    eviction_of_epoch,
-    eviction_of_both,
-    failing_layer,
-    failing_layer_and_buffer,
-    failing_source,
-    cancelled_leader,
-    cancelled_reader,
-    flush,
-    put_and_writer,
-    refresh_and_writer,
-)
-LONG: tuple[Scenario, ...] = (
-    lapsing_buffers,
-    flush_and_writer,
-    put_reader_and_writer,
-    refresh_reader_and_writer,
-    failing_layer_twice,
-    failing_layer_and_two_readers,
-    cancelled_leader_and_writer,
-    two_readers_and_two_writers,
-)
-
-
-def worlds(
-    scenario: Scenario, memory: bool = False, processes: int = 1, retires: bool = True
-) -> Callable[[], World]:
-    """Return what makes the world of a scenario, anew for each schedule."""
-
-    def build() -> World:
-        world = World(memory=memory, retires=retires)
-        scenario(world, "p", "p" if processes == 1 else "q")
-        return world
-
-    return build
-
-
-def explore(scenario: Scenario, memory: bool = False, processes: int = 1, retires: bool = True) -> Report:
-    """Go through all of a scenario, and print how much it was. Raises Violated."""
-    started = time.perf_counter()
-    report = Explorer(worlds(scenario, memory, processes, retires)).explore()
-    layers = "memory and authority" if memory else "authority"
-    sys.stdout.write(
-        f"{scenario.__name__}, {processes} process{'es' * (processes > 1)}, {layers}: {report}, "
-        f"{time.perf_counter() - started:.2f} s\n"
-    )
-    return report
+def two_readers(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_reader(world, "second", there, after="reader" if here == there else "")

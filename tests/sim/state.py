@@ -35,10 +35,11 @@ from gcache.core.use_case import UseCase
 from gcache.core.visit import Call, Visit
 from gcache.core.wire import Wire
 from gcache.serializers.json import JsonSerializer
+from tests.sim.actor import Actor
 from tests.sim.process import ENTRY_KEY, Process
 from tests.sim.properties import Reading
 from tests.sim.runtime import Landing, Load, Moment, Remote, SimRuntime, SourceLoad
-from tests.sim.world import Actor, World
+from tests.sim.world import World
 
 State: TypeAlias = tuple[object, ...]
 

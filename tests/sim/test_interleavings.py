@@ -4,12 +4,16 @@ import pytest
 
 from tests.sim import scenarios
 from tests.sim.explorer import Explorer, Violated
-from tests.sim.scenarios import IS_LONG, LONG, SHORT, Scenario, explore, worlds
+from tests.sim.scenarios import Scenario
+from tests.sim.suites import IS_LONG, LONG, SHORT, explore, worlds
 
 in_every_place = [
     pytest.mark.parametrize("memory", [False, True], ids=["authority", "memory"]),
     pytest.mark.parametrize("processes", [1, 2], ids=["one_process", "two_processes"]),
 ]
+
+
+in_long_runs = pytest.mark.skipif(not IS_LONG, reason="takes many minutes: set GCACHE_LONG=1")
 
 
 def everywhere(test: object) -> object:
@@ -31,7 +35,7 @@ def test_every_interleaving_is_right(scenario: Scenario, memory: bool, processes
     assert report.schedules > 0
 
 
-@pytest.mark.skipif(not IS_LONG, reason="takes many minutes: set GCACHE_LONG=1")
+@in_long_runs
 @everywhere
 @pytest.mark.parametrize("scenario", LONG, ids=_named)
 def test_every_interleaving_of_more_actors_is_right(scenario: Scenario, memory: bool, processes: int) -> None:
@@ -42,18 +46,25 @@ def test_every_interleaving_of_more_actors_is_right(scenario: Scenario, memory: 
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        scenarios.refresh_and_writer,
-        scenarios.flush,
-        scenarios.eviction_of_both_once,
-        scenarios.cancelled_once,
-    ],
-    ids=_named,
-)
+@pytest.mark.parametrize("scenario", [scenarios.refresh_and_writer, scenarios.cancelled_once], ids=_named)
 def test_pruning_loses_no_end(scenario: Scenario, processes: int) -> None:
     """With nothing pruned, schedules end in the same states, only more often."""
+    _explore_with_and_without_pruning(scenario, processes)
+
+
+@in_long_runs
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(
+    "scenario",
+    [scenarios.flush, scenarios.eviction_of_both_once, scenarios.two_readers],
+    ids=_named,
+)
+def test_pruning_loses_no_end_of_larger_scenarios(scenario: Scenario, processes: int) -> None:
+    """With nothing pruned, schedules end in the same states, only much more often."""
+    _explore_with_and_without_pruning(scenario, processes)
+
+
+def _explore_with_and_without_pruning(scenario: Scenario, processes: int) -> None:
     pruned = Explorer(worlds(scenario, True, processes))
     whole = Explorer(worlds(scenario, True, processes), prunes=False)
 
@@ -65,7 +76,7 @@ def test_pruning_loses_no_end(scenario: Scenario, processes: int) -> None:
 
 
 @everywhere
-@pytest.mark.parametrize("scenario", [scenarios.two_readers_and_writer, scenarios.failing_layer], ids=_named)
+@pytest.mark.parametrize("scenario", [scenarios.reader_and_writer, scenarios.failing_layer], ids=_named)
 def test_reads_are_exact_without_retire(scenario: Scenario, memory: bool, processes: int) -> None:
     """A layer that cannot retire in one step invalidates exactly all the same."""
     report = explore(scenario, memory, processes, retires=False)
@@ -85,11 +96,19 @@ def test_without_retire_another_invalidation_cuts_a_hold_short(
         explore(scenario, memory, processes, retires=False)
 
 
-@everywhere
-def test_a_put_of_an_older_value_can_outlive_an_invalidation(memory: bool, processes: int) -> None:
-    """A put learns the epoch after its value was read: an invalidation in between goes unnoticed."""
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_put_is_exact_against_invalidations_of_its_own_process(memory: bool) -> None:
+    """A put of a value from before an invalidation in the same process is refused."""
+    report = explore(scenarios.old_put_and_writer, memory, 1)
+
+    assert report.schedules > 0
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_put_of_an_older_value_can_outlive_an_invalidation_elsewhere(memory: bool) -> None:
+    """A put learns the epoch after its value was read: what another process did between goes unnoticed."""
     with pytest.raises(Violated, match=r"^exact: "):
-        explore(scenarios.old_put_and_writer, memory, processes)
+        explore(scenarios.old_put_and_writer, memory, 2)
 
 
 @everywhere

@@ -10,45 +10,52 @@ from gcache.core.chain import Chain
 from gcache.core.entries import Generation
 from gcache.core.flights import Flight, Ticket
 from gcache.core.generations import Generations
-from gcache.core.removal import Removal
 from tests.sim import scenarios
 from tests.sim.explorer import Violated
-from tests.sim.scenarios import explore
 from tests.sim.store import ExactStore
+from tests.sim.suites import explore
 from tests.sim.world import EPOCH_SIZE, World
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gcache.core.removal import Failures
     from gcache.core.runtime import Outcome, Runtime
     from gcache.core.visit import Visit
 
 
+async def _fly_and_then_settle(
+    self: Chain, runtime: Runtime, visit: Visit, ticket: Ticket, flight: Flight
+) -> Outcome[Any]:
+    try:
+        outcome = await self._load(runtime, visit.call)
+        visit.epoch = None
+        await self._settle(runtime, visit)
+        await self._store(runtime, visit, self._entry(visit, outcome.value, 0.0), visit.steps)
+        flight.land(outcome)
+        return outcome
+    finally:
+        ticket.retire(flight)
+
+
 @pytest.mark.parametrize("memory", [False, True])
-@pytest.mark.parametrize("processes", [1, 2])
-def test_an_epoch_stamped_after_the_load_is_found(
-    monkeypatch: pytest.MonkeyPatch, memory: bool, processes: int
-) -> None:
+def test_an_epoch_stamped_after_the_load_is_found(monkeypatch: pytest.MonkeyPatch, memory: bool) -> None:
     """A value that gets the epoch of when its load ended outlives what came in between."""
-
-    async def fly(
-        self: Chain, runtime: Runtime, visit: Visit, ticket: Ticket, flight: Flight
-    ) -> Outcome[Any]:
-        try:
-            outcome = await self._load(runtime, visit.call)
-            visit.epoch = None
-            await self._settle(runtime, visit)
-            await self._store(runtime, visit, self._entry(visit, outcome.value, 0.0), visit.steps)
-            flight.land(outcome)
-            return outcome
-        finally:
-            ticket.retire(flight)
-
-    monkeypatch.setattr(Chain, "_fly", fly)
+    monkeypatch.setattr(Chain, "_fly", _fly_and_then_settle)
 
     with pytest.raises(Violated, match=r"^exact: "):
-        explore(scenarios.reader_and_writer, memory, processes)
+        explore(scenarios.reader_and_writer, memory, 2)
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_in_one_process_the_generation_makes_up_for_a_late_epoch(
+    monkeypatch: pytest.MonkeyPatch, memory: bool
+) -> None:
+    """A load that began before an invalidation of its own process is refused for its generation."""
+    monkeypatch.setattr(Chain, "_fly", _fly_and_then_settle)
+
+    report = explore(scenarios.reader_and_writer, memory, 1)
+
+    assert report.schedules > 0
 
 
 async def _settle_without_planting(self: Authority, runtime: Runtime, visit: Visit) -> None:
@@ -93,36 +100,49 @@ def test_a_plain_invalidation_that_deletes_a_hold_is_found(
         explore(scenarios.overlapping_writers, False, processes)
 
 
-def _kill_around(monkeypatch: pytest.MonkeyPatch, before: bool, after: bool) -> None:
-    real, kill = Removal.invalidate, Generations.kill
+def _kill_only(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    """Leave out one of an invalidation's two kills: there is one before the authority is told and one after."""
+    real = Generations.kill
+    turns: dict[int, bool] = {}
 
-    async def invalidate(
-        self: Removal, runtime: Runtime, key_type: str, id: object, hold_sec: float
-    ) -> Failures:
-        if before:
-            kill(self._generations, self._keys.epoch(key_type, id), self._clock(), hold_sec)
-        return await real(self, runtime, key_type, id, hold_sec)
+    def kill(self: Generations, entity: str, now: float, hold_sec: float = 0) -> None:
+        is_first = turns[id(self)] = not turns.get(id(self), False)
+        if is_first == (when == "before"):
+            real(self, entity, now, hold_sec)
 
-    monkeypatch.setattr(Removal, "invalidate", invalidate)
-    if not after:
-        monkeypatch.setattr(Generations, "kill", lambda *_: None)
+    monkeypatch.setattr(Generations, "kill", kill)
+    monkeypatch.setattr(Generations, "__init__", _starting_over(turns, Generations.__init__))
 
 
-def test_killing_the_generation_first_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def _starting_over(turns: dict[int, bool], real: Any) -> Any:
+    def init(self: Generations) -> None:
+        turns.pop(id(self), None)
+        real(self)
+
+    return init
+
+
+def test_killing_the_generation_only_before_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a reader fills in between the kill and the authority's step would live on in memory."""
-    _kill_around(monkeypatch, before=True, after=False)
+    _kill_only(monkeypatch, "before")
 
     with pytest.raises(Violated, match=r"^exact: "):
         explore(scenarios.reader_and_writer, True, 1)
 
 
-def test_killing_the_generation_twice_makes_a_put_exact_in_its_process(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A put that began before the invalidation is refused whenever it comes to write."""
-    _kill_around(monkeypatch, before=True, after=True)
+def test_killing_the_generation_only_after_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older value that is put while the authority's reply is under way would get the new epoch."""
+    _kill_only(monkeypatch, "after")
 
-    report = explore(scenarios.old_put_and_writer, True, 1)
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.old_put_and_writer, True, 1)
+
+
+def test_killing_the_generation_only_after_is_enough_for_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers and their loads need the second kill alone."""
+    _kill_only(monkeypatch, "after")
+
+    report = explore(scenarios.reader_and_writer, True, 1)
 
     assert report.schedules > 0
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
-from contextvars import Context
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gcache.core import epochs
 from gcache.core.runtime import Outcome
+from tests.sim.actor import Actor, Choice, LayerDown, SourceDown
 from tests.sim.process import EPOCH_KEY, Process
 from tests.sim.properties import History
-from tests.sim.runtime import Landing, Load, Moment, Point, Remote, SimRuntime, Suspension
+from tests.sim.runtime import Landing, Load, Moment, Point, Remote, SimRuntime
 from tests.sim.store import ExactStore, PlainStore, Source
+from tests.sim.trace import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,44 +22,6 @@ EPOCH_SIZE = len(epochs.plant())
 
 Footprint: TypeAlias = dict[object, bool]
 """What a step read (False) and wrote (True)."""
-
-
-class LayerDown(Exception):
-    """What a layer raises in the simulation, before or after the operation took effect."""
-
-
-class SourceDown(Exception):
-    """What the source raises in the simulation."""
-
-
-class Choice(NamedTuple):
-    """One step that may come next: who does it, and how."""
-
-    actor: str
-    how: str
-
-
-class Actor:
-    """A coroutine between two steps.
-
-    One that `is_optional` belongs to the environment: the schedule may end before it has acted.
-    """
-
-    def __init__(self, name: str, process: str, is_optional: bool, body: Coroutine[Any, Any, None]) -> None:
-        self.name = name
-        self.process = process
-        self.is_optional = is_optional
-        self.body = body
-        self.context = Context()
-        self.is_done = False
-        self.point: Any = self.context.run(body.send, None)
-
-    def go_on(self, resume: Callable[[], Any]) -> None:
-        """Run up to the next point, or to the end."""
-        try:
-            self.point = self.context.run(resume)
-        except StopIteration:
-            self.point, self.is_done = None, True
 
 
 class World:
@@ -251,14 +214,9 @@ class World:
         return f"{actor.name}, lost {self.counts[actor.name]}"
 
     def _note(self, choice: Choice, label: str, outcome: Outcome[Any] | None = None) -> None:
-        shown = "" if outcome is None else _shown(outcome)
-        self.trace.append((choice.actor, f"{choice.how}: {label}", f"{shown} {self._remark}".strip()))
+        result = "" if outcome is None else shown(outcome)
+        self.trace.append((choice.actor, f"{choice.how}: {label}", f"{result} {self._remark}".strip()))
         self._remark = ""
-
-
-def moment(label: str, act: Callable[[], object], ready: Callable[[], bool] | None = None) -> Awaitable[Any]:
-    """Let `act` happen in one step, and return what it gives."""
-    return Suspension(Moment(label, act, ready))
 
 
 @contextmanager
@@ -270,16 +228,3 @@ def named_epochs(world: Callable[[], World]) -> Iterator[None]:
         yield
     finally:
         epochs.plant = random_one
-
-
-def _shown(outcome: Outcome[Any]) -> str:
-    if outcome.error is not None:
-        return repr(outcome.error)
-    values = outcome.value if isinstance(outcome.value, list) else [outcome.value]
-    return ", ".join(_brief(value) for value in values)
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode().rstrip() if len(value) < 24 else "an entry"
-    return "nothing" if value is None else str(value)
