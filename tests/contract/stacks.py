@@ -81,6 +81,10 @@ class ListSink:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.collect: Callable[[], object] = lambda: None
+
+    def before_collect(self, callback: Callable[[], object]) -> None:
+        self.collect = callback
 
     def record(self, event: Event) -> None:
         self.events.append(event)

@@ -29,7 +29,6 @@ from tests.sim.trace import narrated
 from tests.sim.world import World, named_epochs
 
 if TYPE_CHECKING:
-    from tests.sim.state import State
     from tests.sim.world import Footprint
 
 Sleep = dict[Choice, "Footprint"]
@@ -76,11 +75,11 @@ class Explorer:
 
     def __init__(self, build: Callable[[], World], prunes: bool = True) -> None:
         self.report = Report()
-        self.ends: set[State] = set()
+        self.ends: set[bytes] = set()
         self._build = build
         self._prunes = prunes
         self._path: list[_Node] = []
-        self._seen: dict[State, list[frozenset[Choice]]] = {}
+        self._seen: dict[bytes, list[frozenset[Choice]]] = {}
         self._world = build()
 
     def explore(self) -> Report:

@@ -14,10 +14,12 @@ one is about. Nor do figures: the reason of a miss, and how often a route was la
 from __future__ import annotations
 
 import json
+import marshal
 from collections.abc import Iterator
 from functools import partial
+from hashlib import blake2b
 from types import BuiltinFunctionType, FunctionType, MethodType
-from typing import Any, TypeAlias
+from typing import Any
 
 from gcache.core.authority import Authority
 from gcache.core.chain import Chain
@@ -41,8 +43,6 @@ from tests.sim.properties import Reading
 from tests.sim.runtime import Landing, Load, Moment, Remote, SimRuntime, SourceLoad
 from tests.sim.world import World
 
-State: TypeAlias = tuple[object, ...]
-
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 _CONSTANT = frozenset({
     Actor, Authority, BuiltinFunctionType, Call, Chain, Flights, FunctionType, GCacheKey, Leading, MethodType,
@@ -65,9 +65,10 @@ _FIELDS: dict[type, tuple[str, ...]] = {
 }
 
 
-def state_of(world: World) -> State:
-    """Return all that the rest of a schedule can depend on."""
-    return tuple(_Describer(world).parts())
+def state_of(world: World) -> bytes:
+    """Return a digest (128 bits) of all that the rest of a schedule can depend on."""
+    description: Any = tuple(_Describer(world).parts())
+    return blake2b(marshal.dumps(description, 0), digest_size=16).digest()
 
 
 class _Describer:
@@ -82,7 +83,7 @@ class _Describer:
         yield world.faults, world.store.now
         for key, (value, deadline) in sorted(world.store.data.items()):
             yield key, deadline, self._of(value)
-        yield history.begun, history.ended, history.held_until, history.is_hold_lost
+        yield self._of(history.begun), self._of(history.ended), history.held_until, history.is_hold_lost
         yield tuple(sorted(history.announced.items()))
         for actor in world.actors.values():
             yield actor.name, actor.is_done, self._of(actor.point)
@@ -126,7 +127,7 @@ class _Describer:
             return "epoch", number
         loader = self._world.actors.get(name.partition(".")[0])
         owner = "" if loader is None or loader.is_done else loader.name
-        return "value", number, owner, self._world.history.loads[name]
+        return "value", number, owner, tuple(sorted(self._world.history.loads[name]))
 
     def _of(self, thing: Any) -> object:
         """Return what is to be compared of a thing."""
@@ -157,7 +158,7 @@ class _Describer:
         if kind is dict:
             return tuple([(self._of(key), self._of(value)) for key, value in _in_order(thing)])
         if kind is set or kind is frozenset:
-            return frozenset([self._of(part) for part in thing])
+            return tuple(sorted([self._of(part) for part in thing], key=repr))
         if kind is partial:
             return self._of(thing.args)
         if isinstance(thing, BaseException):
@@ -167,7 +168,7 @@ class _Describer:
     def _object(self, thing: object, fields: tuple[str, ...]) -> object:
         number = self._numbers.get(id(thing))
         if number is not None:
-            return number
+            return "same", number
         self._numbers[id(thing)] = len(self._numbers)
         return (type(thing).__name__, *[self._of(getattr(thing, field)) for field in fields])
 

@@ -101,7 +101,7 @@ def test_a_plain_invalidation_that_deletes_a_hold_is_found(
 
 
 def _kill_only(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
-    """Leave out one of an invalidation's two kills: there is one before the authority is told and one after."""
+    """Leave out one of an invalidation's two kills, before the authority is told and after."""
     real = Generations.kill
     turns: dict[int, bool] = {}
 
