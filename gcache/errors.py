@@ -16,6 +16,7 @@
     ├── SerializationError                              a value that its serializer would not give back
     │   └── UntrustedType                               a class that pickle was not told to trust
     ├── LayerUnavailable                                a layer could not be told to forget
+    │   └── InvalidationPending                         it will be told as soon as that is possible
     ├── GCacheClosed                                    the instance was closed
     └── MissingExtra                    (ImportError)   an optional dependency is not installed
 
@@ -79,6 +80,10 @@ class UntrustedType(SerializationError):
 
 class LayerUnavailable(GCacheError):
     """A layer could not be told to forget; what it still holds may be served to others."""
+
+
+class InvalidationPending(LayerUnavailable):
+    """An invalidation has not reached the authority yet. It is tried again while the process lives."""
 
 
 class GCacheClosed(GCacheError):

@@ -161,7 +161,10 @@ class GCache:
 
         Once this has returned no read that starts later gets a value whose load began before, in any
         process on the same authority. For `fallback_buffer_ms` milliseconds from now reads go to the
-        source and nothing is cached. Raises LayerUnavailable if the authority could not be told.
+        source and nothing is cached.
+
+        Raises InvalidationPending if the authority could not be told: this process's own entries have
+        ended all the same, and it is told again and again, in the background, until it has heard.
         """
         self._engine.invalidate(key_type, id, _buffer_sec(fallback_buffer_ms))
 

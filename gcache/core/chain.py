@@ -100,6 +100,7 @@ class Chain:
     def after_fork(self) -> None:
         """Forget what only the parent's threads can finish."""
         self.flights.after_fork()
+        self.removal.pending.after_fork()
         self._policies.after_fork()
         for tier in self.tiers:
             tier.after_fork()
@@ -156,7 +157,9 @@ class Chain:
                 self._count(call, Disabled(use_case.name, use_case.key_type, reason))
             return None
         visit = Visit(call, steps, entity, self._generations.of(entity))
-        if entity is not None and self._generations.held(entity, self._clock()):
+        if entity is not None and entity in self.removal.pending:
+            visit.unwritable, visit.reason = True, "pending"
+        elif entity is not None and self._generations.held(entity, self._clock()):
             visit.unwritable, visit.reason = True, "held"
         return visit
 

@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gcache.core.events import Disabled
-from gcache.core.runtime import LoopRuntime, ThreadRuntime, drive
+from gcache.core.runtime import LoopRuntime, Operation, ThreadRuntime, drive
 from gcache.core.use_case import UseCase
-from gcache.errors import GCacheClosed, LayerUnavailable, UseCaseTaken
+from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable, UseCaseTaken
 
 if TYPE_CHECKING:
     from gcache.core.chain import Chain
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gcache.core.notices import Notices
     from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
     from gcache.core.recorder import Recorder
+    from gcache.core.removal import Failures
     from gcache.core.troubles import Troubles
     from gcache.core.visit import Call
 
@@ -142,11 +143,11 @@ class Engine:
 
     def invalidate(self, key_type: str, id: object, hold_sec: float) -> None:
         self._must_be_open()
-        _told(drive(self.chain.removal.invalidate(self.threads, key_type, id, hold_sec)))
+        _invalidated(*drive(self.chain.removal.invalidate(self.threads, key_type, id, hold_sec)))
 
     async def ainvalidate(self, key_type: str, id: object, hold_sec: float) -> None:
         self._must_be_open()
-        _told(await self.chain.removal.invalidate(self.loops, key_type, id, hold_sec))
+        _invalidated(*await self.chain.removal.invalidate(self.loops, key_type, id, hold_sec))
 
     def flush(self, progress: Progress | None) -> None:
         self._must_be_open()
@@ -158,12 +159,14 @@ class Engine:
 
     def close(self) -> None:
         if self._shut():
+            self._try_pending()
             drive(self.chain.removal.close(self.threads))
             self.loops.close()
             self.recorder.close()
 
     async def aclose(self) -> None:
         if self._shut():
+            await self.loops.attempt(Operation(self._try_pending))
             await self.chain.removal.close(self.loops)
             self.loops.close()
             self.recorder.close()
@@ -177,6 +180,11 @@ class Engine:
         self._notices.after_fork()
         self.loops.after_fork()
 
+    def _try_pending(self) -> None:
+        left = self.chain.removal.pending.close()
+        if left:
+            self.troubles.never_told(left)
+
     def _must_be_open(self) -> None:
         if self.is_closed:
             raise GCacheClosed("This GCache was closed: make a new one to invalidate or flush.")
@@ -189,9 +197,19 @@ class Engine:
         return was_open
 
 
-def _told(failures: list[tuple[str, Exception]]) -> None:
+def _told(failures: Failures) -> None:
     if failures:
         names = ", ".join(repr(name) for name, _ in failures)
         raise LayerUnavailable(
             f"The layer {names} could not be told, and what it holds may still be served: call again later."
         ) from failures[0][1]
+
+
+def _invalidated(failures: Failures, will_be_done: bool) -> None:
+    if will_be_done:
+        name, error = failures[0]
+        raise InvalidationPending(
+            f"The layer {name!r} could not be told yet. It will be, for as long as this process lives; until "
+            "then other processes may serve what is invalidated."
+        ) from error
+    _told(failures)

@@ -96,4 +96,12 @@ class Entries(NamedTuple):
     held: int
 
 
-Event: TypeAlias = Hit | Miss | Disabled | Error | Invalidation | Get | Load | Serialization | Size | Entries
+class Pending(NamedTuple):
+    """`waiting` invalidations of this process have not reached the authority yet."""
+
+    waiting: int
+
+
+Event: TypeAlias = (
+    Hit | Miss | Disabled | Error | Invalidation | Get | Load | Serialization | Size | Entries | Pending
+)

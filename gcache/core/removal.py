@@ -6,9 +6,11 @@ Here silence would leave an old value standing, so what failed is returned, to b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from gcache.core.events import Invalidation
+from gcache.core.pending import Pending
+from gcache.core.runtime import ThreadRuntime, drive
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
@@ -46,31 +48,39 @@ class Removal:
         self._recorder = recorder
         self._troubles = troubles
         self._clock = clock
+        self.pending = Pending(self._tell_again, recorder.record, clock)
 
     async def delete(self, runtime: Runtime, name: str) -> Failures:
         """Make every layer forget one entry; return the layers that could not be told, and why."""
         self._flights.forget(name)
         return await self._tell_all(runtime, "delete", [name])
 
-    async def invalidate(self, runtime: Runtime, key_type: str, id: object, hold_sec: float) -> Failures:
-        """End every entry of an entity and hold it for `hold_sec`; return what failed.
+    async def invalidate(
+        self, runtime: Runtime, key_type: str, id: object, hold_sec: float
+    ) -> tuple[Failures, bool]:
+        """End every entry of an entity and hold it for `hold_sec`.
 
         This process's entries die twice: first, so that what is under way here is not written after the
-        authority was told; and last, for what was read from it meanwhile.
+        authority was told; and last, for what was read from it meanwhile. Return what failed, and whether
+        it will be tried again until it is done.
         """
         entity = self._keys.epoch(key_type, id)
         failures: Failures = []
+        will_be_done = False
         self._generations.kill(entity, self._clock(), hold_sec)
         try:
             if self._authority is not None:
                 outcome = await self._authority.retire(runtime, entity, hold_sec)
-                if outcome.error is not None:
+                if outcome.error is None:
+                    self.pending.done(entity)
+                else:
                     failures.append((self._authority.tier.name, outcome.error))
                     self._troubles.layer_failed(self._authority.tier, outcome.error, key_type=key_type)
+                    will_be_done = self.pending.add(entity, self._clock() + hold_sec)
         finally:
             self._generations.kill(entity, self._clock(), hold_sec)
         self._recorder.record(Invalidation(key_type, self._tiers[-1].name))
-        return failures
+        return failures, will_be_done
 
     async def flush(self, runtime: Runtime, progress: Progress | None) -> Failures:
         """Make every layer forget everything under this prefix; return what failed."""
@@ -99,6 +109,10 @@ class Removal:
     async def close(self, runtime: Runtime) -> Failures:
         """Close the layers that were ever used; return what failed."""
         return await self._tell_all(runtime, "close")
+
+    def _tell_again(self, entity: str, hold_sec: float) -> bool:
+        authority = cast("Authority", self._authority)
+        return drive(authority.retire(ThreadRuntime(), entity, hold_sec)).error is None
 
     async def _tell_all(self, runtime: Runtime, verb: Verb, *args: Any) -> Failures:
         failures: Failures = []

@@ -33,6 +33,16 @@ class Troubles:
             again_after=_QUIET_SEC,
         )
 
+    def never_told(self, entities: list[str]) -> None:
+        """An instance closed before the authority could be told of these."""
+        self._notices.warn(
+            "never told",
+            "%d invalidations never reached the last layer, and other processes may serve what they were to "
+            "end: %s",
+            len(entities),
+            ", ".join(entities[:10]),
+        )
+
     def unreadable(self, use_case: UseCase, tier: Tier, error: Exception) -> None:
         """A serializer could not load what a layer held. The entry is written anew: no news."""
         self._count(use_case, error, tier.name)

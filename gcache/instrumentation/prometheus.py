@@ -17,6 +17,7 @@ from gcache.core.events import (
     Invalidation,
     Load,
     Miss,
+    Pending,
     Serialization,
     Size,
 )
@@ -161,6 +162,12 @@ class _Families:
             registry=None,
             multiprocess_mode="livesum",
         )
+        self.pending = Gauge(
+            "gcache_invalidations_pending",
+            "Invalidations that have not reached the last layer yet.",
+            registry=None,
+            multiprocess_mode="livesum",
+        )
         self.handlers = self._handlers()
 
     def _handlers(self) -> dict[type[Event], Handler]:
@@ -175,6 +182,7 @@ class _Families:
             Serialization: _measured(lambda labels: self.serialization.labels(*labels).observe),
             Size: _measured(lambda labels: self.size.labels(*labels).observe),
             Entries: _measured(lambda labels: self.entries.labels(*labels).set),
+            Pending: lambda event: self.pending.set(event.waiting),
         }
 
     def register(self, registry: CollectorRegistry) -> None:
@@ -206,6 +214,7 @@ class _Families:
             self.serialization,
             self.size,
             self.entries,
+            self.pending,
         )
 
 

@@ -26,6 +26,7 @@ from gcache.core.events import (
     Invalidation,
     Load,
     Miss,
+    Pending,
     Serialization,
     Size,
 )
@@ -48,6 +49,7 @@ ONE_OF_EACH: list[Event] = [
     Serialization("GetUser", "user_id", "remote", "dump", 0.00003),
     Size("GetUser", "user_id", "remote", 900),
     Entries("local", 17),
+    Pending(3),
 ]
 
 
@@ -107,6 +109,7 @@ class TestCounts:
             ),
             (Size("GetUser", "user_id", "remote", 900), "size_bytes_sum", REMOTE, 900),
             (Entries("local", 17), "entries", {"layer": "local"}, 17),
+            (Pending(3), "invalidations_pending", {}, 3),
         ],
     )
     def test_event(
@@ -416,7 +419,7 @@ class TestExposition:
         """Every family says in a sentence what it counts."""
         texts = [family.documentation for family in registry.collect()]
 
-        assert 11 == len(texts)
+        assert 12 == len(texts)
         assert all(text[0].isupper() and text.endswith(".") for text in texts)
 
 

@@ -339,7 +339,6 @@ class TestPromise2InvalidationIsExact:
 
         assert 2 == after
 
-    @pytest.mark.xfail(reason="no replay yet: invalidate raises, and is to be called again", strict=True)
     @pytest.mark.parametrize("server", ["valkey"], indirect=True)
     @sides
     async def test_promise_2_is_kept_later(
