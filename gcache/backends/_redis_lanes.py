@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import redis.exceptions
 
@@ -159,8 +160,8 @@ class AsyncLane:
             return await many(keys)  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
-        """Close what is open. A client that is not ours can be used again, and opens what it needs."""
-        if self._keeper is not None:
+        """Close what is open, if it is ours. An application's own client may have other users."""
+        if self._is_ours and self._keeper is not None:
             await self._keeper.aclose()
 
     async def _begin(self) -> None:
@@ -168,22 +169,38 @@ class AsyncLane:
             if self._keeper is None:
                 if is_cluster(self.client):
                     await self.client.initialize()
-                keeper = self._kept()
-                await anext(keeper)
-                self._keeper = keeper
+                self._keeper = await (self._begun() if self._is_ours else _theirs(self.client))
 
-    async def _kept(self) -> AsyncGenerator[None, None]:
-        """Close when this is closed, which a loop does with all its generators when it ends."""
-        try:
-            yield
-        finally:
-            await self._close()
+    async def _begun(self) -> AsyncGenerator[None, None]:
+        keeper = _until_the_end(self._close)
+        await anext(keeper)
+        return keeper
 
     async def _close(self) -> None:
-        if self._is_ours or is_cluster(self.client):
-            await self.client.aclose()
-        else:
-            await self.client.connection_pool.disconnect()
+        await self.client.aclose()
+
+
+async def _until_the_end(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:
+    """Call `close` when this is closed, which a loop does with all its generators when it ends."""
+    try:
+        yield
+    finally:
+        await close()
+
+
+_their_keepers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, AsyncGenerator[None, None]]]
+_their_keepers = WeakKeyDictionary()
+
+
+async def _theirs(client: Any) -> AsyncGenerator[None, None]:
+    """Have an application's client disconnected when the loop ends, and not before: it can connect anew."""
+    keepers = _their_keepers.setdefault(asyncio.get_running_loop(), {})
+    keeper = keepers.get(id(client))
+    if keeper is None:
+        close = client.aclose if is_cluster(client) else client.connection_pool.disconnect
+        keeper = keepers[id(client)] = _until_the_end(close)
+        await anext(keeper)
+    return keeper
 
 
 class AsyncDirectLane(AsyncLane):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+import redis.asyncio
 
 from gcache import RedisConfig
-from gcache.backends.redis import RedisLayer
+from gcache.backends.redis import RedisLayer, layer_of_factory
 from tests.servers.ports import HOST, free_port
 from tests.servers.waiting import wait_until
 
@@ -168,3 +171,28 @@ async def test_aclose_ends_connections(server: Server) -> None:
 def _connections(server: Server) -> list[Any]:
     with server.client() as client:
         return [row for row in client.client_list() if row["name"] == "ours"]
+
+
+@pytest.mark.parametrize("server", ["valkey"], indirect=True)
+@pytest.mark.parametrize("end", ["aclose", "collected"])
+async def test_a_factorys_client_is_shared(fault_proxy: FaultProxy, end: str) -> None:
+    """The end of one layer breaks no command of another that has its client from the same factory."""
+    client = redis.asyncio.Redis.from_url(fault_proxy.url, retry=None)
+    ending: Any = layer_of_factory(lambda: client)
+    staying: Any = layer_of_factory(lambda: client)
+    await ending.aput({"key": b"value"}, 60)
+    await staying.aget(["key"])
+    fault_proxy.delay(0.2)
+    reading = asyncio.create_task(staying.aget(["key"]))
+    while not client.connection_pool._in_use_connections:
+        await asyncio.sleep(0)
+    if end == "aclose":
+        await ending.aclose()
+    else:
+        del ending
+        gc.collect()
+    [outcome] = await asyncio.gather(reading, return_exceptions=True)
+    await staying.aclose()
+    await client.aclose()
+
+    assert [b"value"] == outcome

@@ -11,6 +11,7 @@ import pytest
 from gcache import (
     GCacheKey,
     GCacheKeyConfig,
+    JsonSerializer,
     LayerUnavailable,
     MemoryLayer,
 )
@@ -454,6 +455,60 @@ class TestFailures:
         gcache = make_gcache(layers=[remote])
         get_user = side.cached(gcache, source := Source(), track_for_invalidation=True)
         remote.stored[gcache._engine.keys.epoch(*ENTITY)] = b"e" * 300, clock.now + 100
+
+        with gcache.enable():
+            assert 1 == get_user(1)
+        assert 1 == source.loads
+
+
+class TestBroken:
+    """What happens when a part raises that nobody thought could."""
+
+    @pytest.fixture
+    def gcache(self, make_gcache: Callable[..., GCache], monkeypatch: pytest.MonkeyPatch) -> GCache:
+        """An instance whose key builder knows no epochs."""
+
+        def epoch(key_type: str, id: object) -> str:
+            raise ZeroDivisionError("no epochs today")
+
+        gcache = make_gcache()
+        monkeypatch.setattr(gcache._engine.keys, "epoch", epoch)
+        return gcache
+
+    @pytest.fixture
+    def get_user(self, gcache: GCache, side: Any) -> Any:
+        return side.cached(gcache, Source(), track_for_invalidation=True)
+
+    def test_call(self, gcache: GCache, get_user: Any, recorded: Recorded, caplog: Any) -> None:
+        """The source answers, once for each call; it is counted as broken and logged once."""
+        with gcache.enable():
+            assert [1, 2] == [get_user(1), get_user(1)]
+
+        assert [("broken", 1)] * 2 == recorded.calls
+        assert [("", "ZeroDivisionError", False)] * 2 == recorded.errors
+        assert 1 == len(caplog.records)
+        assert "'GetUser'" in caplog.text
+        assert "ZeroDivisionError: no epochs today" in caplog.text
+
+    def test_others(self, gcache: GCache, side: Any, get_user: Any) -> None:
+        """A refresh loads, a peek sees nothing, and nothing is put; none of them raises."""
+        with gcache.enable():
+            assert 1 == get_user.refresh(1)
+            assert MISSING is get_user.peek(1)
+            side.do(gcache, "put", get_user.key(1), "value")
+
+        assert 0 == len(gcache._engine.memory)
+
+    def test_serializer_of_long_name(
+        self, make_gcache: Callable[..., GCache], side: Any, clock: Clock
+    ) -> None:
+        """A serializer whose identity does not fit into an envelope costs no second load."""
+
+        class Long(JsonSerializer):
+            identity = "long" * 100
+
+        gcache = make_gcache(layers=[SyncLayer("remote", clock)], serializer=Long())
+        get_user = side.cached(gcache, source := Source())
 
         with gcache.enable():
             assert 1 == get_user(1)

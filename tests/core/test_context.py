@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from gcache import GCache
 
 
+@pytest.fixture(params=[0, 1000], ids=["no hot path", "hot path"])
+def gcache(request: pytest.FixtureRequest, make_gcache: Callable[..., GCache]) -> GCache:
+    """An instance whose hits go through the chain, or come from the wrapper itself."""
+    return make_gcache(config_refresh_sec=request.param)
+
+
 @pytest.fixture
 def is_on(gcache: GCache) -> Callable[[], bool]:
     """Tells whether caching is enabled, by whether a cached function answers twice the same."""

@@ -51,6 +51,15 @@ class TestCall:
         assert 2 == sum(event.calls for event in recorded.of(Disabled))
         assert {"context"} == {event.reason for event in recorded.of(Disabled)}
 
+    def test_disabled_again(self, gcache: GCache, side: Side) -> None:
+        """What was cached before is not served where caching is not enabled."""
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+
+        assert [2, 3] == [get_user(1), get_user(1)]
+
     def test_hit(self, gcache: GCache, side: Side, recorded: Recorded) -> None:
         """The same call is answered from memory, any other is not; each is counted once."""
         get_user = side.cached(gcache, Source())
@@ -444,6 +453,7 @@ class TestMethods:
 
         assert instance.method == instance.method
         assert users().method != instance.method
+        assert instance.method != users.method
         assert 1 == len({instance.method, instance.method})
 
     def test_subclass(self, gcache: GCache, users: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +23,7 @@ from tests.core.layers import (
     SyncLayer,
     plant_epoch,
 )
-from tests.core.stage import Clock, Recorded, Source, SyncSide
+from tests.core.stage import PATIENCE_SEC, Clock, Recorded, Source, SyncSide, in_background
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -380,6 +382,42 @@ class TestRaces:
             between.append(lambda: SyncSide().do(gcache, verb, *(ENTITY if verb == "invalidate" else ())))
 
             assert [1, 2] == [get_user(1), get_user(1)]
+
+    def test_read_meanwhile(self, make_gcache: Callable[..., GCache], local: Any, remote: SyncLayer) -> None:
+        """What is read here while the authority is being told is not served from memory afterwards."""
+        gcache = make_gcache(layers=[local, remote])
+        get_user = SyncSide().cached(gcache, Source(), track_for_invalidation=True)
+        meanwhile: list[int] = []
+
+        with gcache.enable():
+            get_user(1)
+            remote.before["delete"] = lambda: meanwhile.append(get_user(1))
+            gcache.invalidate(*ENTITY)
+
+            assert ([1], 2) == (meanwhile, get_user(1))
+
+    def test_written_meanwhile(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
+        """What was under way here is not written any more once the authority was told."""
+        gate = threading.Event()
+        begun = threading.Event()
+
+        class Slow(SyncLayer):
+            def delete(self, keys: Sequence[str]) -> int:
+                removed = super().delete(keys)
+                gate.set()
+                value()
+                return removed
+
+        gcache = make_gcache(layers=[remote := Slow("remote", clock)])
+        source = Source()
+        source.before = lambda: (begun.set(), gate.wait(PATIENCE_SEC))
+        get_user = SyncSide().cached(gcache, source, track_for_invalidation=True)
+
+        with gcache.enable(), in_background(lambda: get_user(1)) as value:
+            assert begun.wait(PATIENCE_SEC)
+            gcache.invalidate(*ENTITY)
+
+        assert [] == remote.asked("put")
 
 
 class TestFlush:

@@ -344,8 +344,9 @@ class TestUnrenderable:
 
     def test_huge_number(self) -> None:
         """A number too long for Python to write is refused as every other value is."""
-        with pytest.raises(UnrenderableArgument):
-            render(10**5000)
+        for rendering in (render, render_id):
+            with pytest.raises(UnrenderableArgument):
+                rendering(10**5000)
 
     def test_address_in_zone(self) -> None:
         """A time zone that shows itself by its address in memory does not bring that into a key."""

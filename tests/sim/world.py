@@ -27,8 +27,9 @@ Footprint: TypeAlias = dict[object, bool]
 class World:
     """Everything that a scenario is made of.
 
-    `faults` is the number of operations that may fail. A failed operation may have taken effect, and one
-    that had not may still do so at any later time, as a command does that lies in a socket's buffer.
+    `faults` is the number of operations that may fail, or of waits that may last too long. A failed
+    operation may have taken effect, and one that had not may still do so at any later time, as a command
+    does that lies in a socket's buffer.
     """
 
     def __init__(self, memory: bool = False, retires: bool = True, faults: int = 0) -> None:
@@ -152,6 +153,8 @@ class World:
         elif isinstance(point, Landing):
             if point.flight.is_over:
                 yield "wakes"
+            elif self.faults:
+                yield "gives up"
         elif isinstance(point, Load):
             yield "returns"
             if self.faults and self.source.may_fail:
@@ -168,7 +171,8 @@ class World:
             point.take_effect()
             self._note(choice, point.label, point.outcome)
             return
-        outcome = self._fault(actor, choice) if choice.how == "fails" else self._result(point)
+        is_fault = choice.how in ("fails", "gives up")
+        outcome = self._fault(actor) if is_fault else self._result(point)
         self._note(
             choice, point.label, outcome if isinstance(outcome, Outcome) and choice.how != "hears" else None
         )
@@ -183,7 +187,7 @@ class World:
             return Outcome(point.act())
         return point.outcome if isinstance(point, Remote) else None
 
-    def _fault(self, actor: Actor, choice: Choice) -> Outcome[Any]:
+    def _fault(self, actor: Actor) -> Outcome[Any]:
         self.touch("faults", True)
         self.faults -= 1
         self._abandon(actor)
