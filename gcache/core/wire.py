@@ -32,12 +32,12 @@ class Wire:
         started = self._clock()
         try:
             payload = use_case.serializer.dump(entry.value)
+            self._timed(use_case, tier, "dump", started)
+            sealed = Sealed(payload, entry.began, expires, entry.epoch)
+            data = seal(sealed, call.name, use_case.serializer.identity)
         except Exception as error:  # a value that cannot travel is served all the same
             self._troubles.refused(use_case, tier, error)
             return None
-        self._timed(use_case, tier, "dump", started)
-        sealed = Sealed(payload, entry.began, expires, entry.epoch)
-        data = seal(sealed, call.name, use_case.serializer.identity)
         self._recorder.record(Size(use_case.name, use_case.key_type, tier.name, len(data)))
         return data
 
