@@ -29,6 +29,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def consistency(session: nox.Session) -> None:
+    """Go through the long interleavings too: some ten minutes."""
+    session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
+    session.run("pytest", "-s", "tests/sim", *session.posargs, env={"GCACHE_LONG": "1"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and who imports whom."""
     groups = nox.project.dependency_groups(_project(), "test", "lint")
