@@ -103,7 +103,7 @@ async def _writes(world: World, process: Process, name: str, hold_sec: float, tr
     for attempt in range(tries):
         this = f"{name}.{attempt}"
         started = await _announce(world, this, commits=not attempt)
-        failures = await process.chain.removal.invalidate(world.runtime, KEY_TYPE, ID, hold_sec)
+        failures, _ = await process.chain.removal.invalidate(world.runtime, KEY_TYPE, ID, hold_sec)
         if not failures:
             await _conclude(world, this, process, started + hold_sec if hold_sec else 0.0)
             return

@@ -104,6 +104,7 @@ class Process:
         self.chain = Chain(
             tiers, KEYS, wire, policies, self.generations, recorder, troubles, self.clock, self.clock
         )
+        self.chain.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again
         self.chain.flights.lock = WatchedLock(touch, f"flights of {name}")  # type: ignore[assignment]
         self.use_case = UseCase("Get", KEY_TYPE, True, JsonSerializer(), CONFIG, tiers[0].name)
         self.use_case.adopt(Policy(CONFIG, tiers, True), FOREVER)

@@ -98,6 +98,7 @@ class _Describer:
         yield process.now
         yield self._of(dict(generations._live)), self._of(generations._holds)
         yield self._of(process.chain.flights.routes)
+        yield tuple(sorted(process.chain.removal.pending._until.items()))
         if process.memory is not None:
             slots = process.memory._slots
             yield tuple((key, slot.deadline, self._of(slot.stored)) for key, slot in sorted(slots.items()))
