@@ -91,7 +91,8 @@ class GCache:
         `id_arg` names the argument that identifies the entity, or is a pair of its name and a function
         that takes the id out of it. All other arguments tell entries of one entity apart, as they are or
         as `arg_adapters` makes them, but for `ignore_args`, `self` and `cls`. `use_case` defaults to the
-        module's and the function's name. `default_config` holds where the provider says nothing.
+        module's and the function's name. `default_config` holds where the provider says nothing. It goes
+        above `@classmethod` and `@staticmethod`: since Python 3.13 `@classmethod` binds only the call.
 
         Raises DecorationError or InvalidKey where the function or a name will not do.
         """

@@ -93,7 +93,8 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _name(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
+    module = "pathlib" if cls.__module__ == "pathlib._local" else cls.__module__  # as 3.13 calls it
+    return f"{module}.{cls.__qualname__}"
 
 
 def _tag(cls: type) -> str:
@@ -176,5 +177,4 @@ _SCALARS: dict[str, Callable[[Any], str]] = {
     "ipaddress.IPv4Network": _tagged,
     "ipaddress.IPv6Network": _tagged,
     "pathlib.PurePath": _tagged,
-    "pathlib._local.PurePath": _tagged,
 }

@@ -6,6 +6,7 @@ import abc
 import asyncio
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -379,7 +380,9 @@ class TestMethods:
 
         return Users
 
-    KINDS = ("method", "class_inside", "class_outside", "static_inside", "static_outside")
+    KINDS = ("class_inside", "method", "class_outside", "static_inside", "static_outside")
+    # Since 3.13 a classmethod calls what it wraps with the class, but binds none of its attributes.
+    WITH_ACTIONS = KINDS[1:] if sys.version_info >= (3, 13) else KINDS
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_call(self, gcache: GCache, users: Any, kind: str) -> None:
@@ -388,13 +391,13 @@ class TestMethods:
         with gcache.enable():
             assert (users, 1, 2) == getattr(users(), kind)(1) == getattr(users(), kind)(user_id=1)
 
-    @pytest.mark.parametrize("kind", KINDS[1:])
+    @pytest.mark.parametrize("kind", (KINDS[0], *KINDS[2:]))
     def test_on_class(self, gcache: GCache, users: Any, kind: str) -> None:
         """Class and static methods are called on the class as on an instance."""
         with gcache.enable():
             assert (users, 1, 1) == getattr(users, kind)(1) == getattr(users(), kind)(1)
 
-    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("kind", WITH_ACTIONS)
     def test_actions(self, gcache: GCache, users: Any, kind: str) -> None:
         """The actions of a method take its arguments without the receiver."""
         method = getattr(users(), kind)
