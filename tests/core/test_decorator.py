@@ -391,7 +391,7 @@ class TestMethods:
         with gcache.enable():
             assert (users, 1, 2) == getattr(users(), kind)(1) == getattr(users(), kind)(user_id=1)
 
-    @pytest.mark.parametrize("kind", (KINDS[0], *KINDS[2:]))
+    @pytest.mark.parametrize("kind", [KINDS[0], *KINDS[2:]])
     def test_on_class(self, gcache: GCache, users: Any, kind: str) -> None:
         """Class and static methods are called on the class as on an instance."""
         with gcache.enable():
