@@ -16,10 +16,11 @@ from gcache.core.calls import IdArg, Shape
 from gcache.core.chain import Chain
 from gcache.core.config import GCacheConfig, GCacheKeyConfig
 from gcache.core.context import Switch
-from gcache.core.decorator import Decorator, check_cacheable, rewrapped, wrap
+from gcache.core.decorator import Decorator, check_cacheable, wrap
 from gcache.core.engine import Engine
 from gcache.core.generations import Generations
 from gcache.core.keys import GCacheKey, UrnKeyBuilder, check_key_type, check_use_case
+from gcache.core.methods import rewrapped
 from gcache.core.notices import Notices
 from gcache.core.policies import Policies
 from gcache.core.protocols import CacheLayer, MetricsSink, Progress, ScrapedSink, Serializer
