@@ -18,6 +18,7 @@ from gcache.errors import GCacheConfigError
 
 MAX_CONNECTIONS = 64
 _MOST_AT_ONCE = 1_000
+_PATIENCE_SEC = 2.0
 
 
 def is_cluster(client: Any) -> bool:
@@ -68,7 +69,8 @@ class Lane:
         self._gate = threading.BoundedSemaphore(_most_at_once(client, pools))
 
     def __enter__(self) -> Any:
-        self._gate.acquire()
+        if not self._gate.acquire(timeout=_PATIENCE_SEC):
+            raise redis.exceptions.TimeoutError("All connections were busy for too long.")
         return self.client
 
     def __exit__(self, *_: object) -> None:
@@ -145,7 +147,11 @@ class AsyncLane:
     async def __aenter__(self) -> Any:
         if self._keeper is None:
             await self._begin()
-        await self._gate.acquire()
+        if self._gate.locked():
+            async with asyncio.timeout(_PATIENCE_SEC):
+                await self._gate.acquire()
+        else:
+            await self._gate.acquire()
         return self.client
 
     async def __aexit__(self, *_: object) -> None:

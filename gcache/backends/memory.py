@@ -20,7 +20,7 @@ class _Slot(Generic[Stored]):
 
     def __init__(self, key: str, stored: Stored, deadline: float) -> None:
         self.key = key
-        self.stored = stored
+        self.stored: Stored | None = stored
         self.deadline = deadline
         self.visited = False
 
@@ -68,23 +68,28 @@ class MemoryLayer(Generic[Stored]):
 
     def put(self, items: Mapping[str, Stored], ttl: float) -> None:
         deadline = self._clock() + ttl
+        displaced: list[Any] = []  # freed when the lock is: who is told so by __del__ may come back here
         with self._lock:
             for key, stored in items.items():
-                self._put(key, stored, deadline)
+                displaced.append(self._put(key, stored, deadline))
 
     def add(self, key: str, value: Stored, ttl: float) -> bool:
         now = self._clock()
+        displaced: object = None
         with self._lock:
-            if self.find(key, now) is not None:
-                return False
-            self._put(key, value, now + ttl)
-            return True
+            is_free = self.find(key, now) is None
+            if is_free:
+                displaced = self._put(key, value, now + ttl)
+        del displaced
+        return is_free
 
     def delete(self, keys: Sequence[str]) -> int:
         now = self._clock()
         with self._lock:
             slots = [slot for key in keys if (slot := self._slots.pop(key, None)) is not None]
             self._drop_stale_places()
+        for slot in slots:
+            slot.stored = None  # a gap in the queue keeps the slot for a while
         return sum(slot.deadline > now for slot in slots)
 
     def clear(self, prefix: str, progress: Progress | None = None) -> int:
@@ -105,20 +110,24 @@ class MemoryLayer(Generic[Stored]):
             self._slots, self._queue, self._hand = {}, [], 0
         self._lock = threading.Lock()
 
-    def _put(self, key: str, stored: Stored, deadline: float) -> None:
-        """Store one object. A key that is there keeps its place: a new value is no newcomer."""
+    def _put(self, key: str, stored: Stored, deadline: float) -> object:
+        """Store one object, and return what has to go for it.
+
+        A key that is there keeps its place: a new value is no newcomer.
+        """
         slot = self._slots.get(key)
         if slot is not None:
+            displaced: object = slot.stored
             slot.stored = stored
             slot.deadline = deadline
-            return
-        if len(self._slots) >= self.max_entries:
-            self._evict()
+            return displaced
+        displaced = self._evict() if len(self._slots) >= self.max_entries else None
         slot = _Slot(key, stored, deadline)
         self._queue.append(slot)
         self._slots[key] = slot
+        return displaced
 
-    def _evict(self) -> None:
+    def _evict(self) -> object:
         now = self._clock()
         while True:
             if self._hand >= len(self._queue):
@@ -134,7 +143,7 @@ class MemoryLayer(Generic[Stored]):
                 self._queue[self._hand] = None
                 self._hand += 1
                 self._drop_stale_places()
-                return
+                return slot
             self._queue[self._hand] = None
             self._hand += 1
 

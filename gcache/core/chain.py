@@ -138,6 +138,9 @@ class Chain:
 
     async def _replace(self, runtime: Runtime, visit: Visit, value: Any, began: float) -> None:
         self.flights.forget(visit.call.name)
+        if _is_used_up(value):
+            self._troubles.used_up(visit.call.use_case, value)
+            return
         await self._store(runtime, visit, self._entry(visit, value, began), visit.steps)
 
     async def _set_out(self, runtime: Runtime, call: Call, counted: bool = True) -> Visit | None:
@@ -242,6 +245,9 @@ class Chain:
             began = self._now()
             with Leading(flight):
                 outcome = await self._load(runtime, visit.call)
+            if outcome.error is None and _is_used_up(outcome.value):
+                self._troubles.used_up(visit.call.use_case, outcome.value)
+                return outcome
             if outcome.error is not None or flight.is_void:
                 flight.land(outcome)
                 return outcome
@@ -301,3 +307,8 @@ class Chain:
         if visit.epoch_key is not None and tier.is_authority:
             visit.unwritable = True
         self._troubles.layer_failed(tier, error, visit.call.use_case.name, visit.call.use_case.key_type)
+
+
+def _is_used_up(value: object) -> bool:
+    """Tell whether `value` can be had once only: a coroutine, an iterator."""
+    return hasattr(value, "__await__") or hasattr(value, "__next__")

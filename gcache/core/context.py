@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar, cast
 
 from gcache.errors import DecorationError
@@ -20,24 +20,31 @@ def is_generator(function: object) -> bool:
 
 
 class Switch:
-    """Caching on or off for the length of a `with` block, or of the calls of a decorated function."""
+    """Caching on or off for the length of a `with` block, or of the calls of a decorated function.
 
-    __slots__ = ("_on", "_tokens", "_variable")
+    Blocks of generators may end in another order than they began, or in another context. So what holds
+    after one is what the last of those that are still open says.
+    """
+
+    __slots__ = ("_on", "_variable")
 
     def __init__(self, variable: ContextVar[bool], on: bool) -> None:
         self._variable = variable
         self._on = on
-        self._tokens: list[Token[bool]] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(self._variable.set(self._on))
+        _open.set((*_open.get(), self))
+        self._variable.set(self._on)
 
     def __exit__(self, *_: object) -> None:
-        token = self._tokens.pop()
-        try:
-            self._variable.reset(token)
-        except ValueError:  # left in another context than entered, as test fixtures on event loops do
-            self._variable.set(token.old_value is True)
+        still_open = list(_open.get())
+        for place in reversed(range(len(still_open))):
+            if still_open[place] is self:
+                del still_open[place]
+                break
+        _open.set(tuple(still_open))
+        mine = [switch._on for switch in still_open if switch._variable is self._variable]
+        self._variable.set(bool(mine) and mine[-1])
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Return `function` with caching on or off while it runs, sync or async."""
@@ -45,7 +52,7 @@ class Switch:
         if is_generator(function):
             raise DecorationError(
                 f"{function.__qualname__} is a generator: its caller would run with caching switched between "
-                "two values. Use `with gcache.enable():` inside it."
+                "two values. Have it return a list."
             )
         if inspect.iscoroutinefunction(function):
 
@@ -62,3 +69,6 @@ class Switch:
                 return function(*args, **kwargs)
 
         return called
+
+
+_open: ContextVar[tuple[Switch, ...]] = ContextVar("gcache_open", default=())

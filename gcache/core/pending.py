@@ -38,6 +38,10 @@ class Pending:
     def __contains__(self, entity: str) -> bool:
         return entity in self._until
 
+    def hold_sec(self, entity: str) -> float:
+        """Return for how many more seconds `entity` is to be held, once the authority hears of it."""
+        return max(0.0, self._until.get(entity, 0.0) - self._clock())
+
     def add(self, entity: str, until: float) -> bool:
         """See to it that the authority hears of `entity`; False if there are too many already."""
         with self._lock:

@@ -65,6 +65,7 @@ class Removal:
         it will be tried again until it is done.
         """
         entity = self._keys.epoch(key_type, id)
+        hold_sec = max(hold_sec, self.pending.hold_sec(entity))
         failures: Failures = []
         will_be_done = False
         self._generations.kill(entity, self._clock(), hold_sec)

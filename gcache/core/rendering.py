@@ -41,6 +41,8 @@ def render(value: object) -> str:
         return value
     try:
         return escape(_render(value))
+    except UnrenderableArgument:
+        raise
     except RecursionError:
         raise UnrenderableArgument(
             "A value that contains itself, or is nested very deeply, has no defined text: give its "

@@ -58,6 +58,16 @@ class Troubles:
             error,
         )
 
+    def used_up(self, use_case: UseCase, value: object) -> None:
+        """A value can be awaited, or run through, once only, and was not stored."""
+        self._notices.warn(
+            ("used up", use_case.name),
+            "Use case %r is not cached, because it returns a %s, which serves one caller only: make its "
+            "function async, or return a list.",
+            use_case.name,
+            type(value).__name__,
+        )
+
     def unkeyable(self, use_case: UseCase, error: Exception) -> None:
         """No key could be built for a call, which ran uncached."""
         self._recorder.record(Disabled(use_case.name, use_case.key_type, "unkeyable"))

@@ -108,6 +108,37 @@ class TestBasics:
         assert 0 == len(layer)
 
 
+class _Comes:
+    """Something that comes back to its layer when it is freed."""
+
+    def __init__(self, layer: MemoryLayer[Any]) -> None:
+        self.layer = layer
+
+    def __del__(self) -> None:
+        self.layer.put({"freed": 1}, 5)
+
+
+class TestFreed:
+    @pytest.mark.parametrize("verb", ["replace", "evict", "delete", "clear", "add"])
+    def test_may_come_back(self, layer: MemoryLayer[Any], clock: Clock, verb: str) -> None:
+        """An object that is freed by a change may use the layer, as a cached value's own code may."""
+        layer.put({"a": _Comes(layer)}, 5)
+
+        if verb == "replace":
+            layer.put({"a": 2}, 5)
+        elif verb == "evict":
+            layer.put({key: key for key in "bcde"}, 5)
+        elif verb == "delete":
+            layer.delete(["a"])
+        elif verb == "clear":
+            layer.clear("a")
+        else:
+            clock.advance(10)
+            layer.add("a", 2, 5)
+
+        assert [1] == layer.get(["freed"])
+
+
 class TestSieve:
     def test_one_hit_wonders(self, layer: MemoryLayer[Any]) -> None:
         """What was never visited goes first, oldest first, whatever comes."""

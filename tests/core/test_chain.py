@@ -606,3 +606,34 @@ class TestNoText:
         assert 1 == side.get(gcache, key, Source())
         with gcache.enable():
             assert 1 == side.get(gcache, key, Source())
+
+
+class TestUsedUp:
+    """Values that serve one caller only."""
+
+    async def test_a_coroutine_is_never_cached(
+        self, make_gcache: Callable[..., GCache], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A plain function that returns a coroutine goes on to work, uncached, and the log says why."""
+        gcache = make_gcache()
+
+        async def load(user_id: int) -> int:
+            return user_id
+
+        @gcache.cached("user_id", "user_id", "GetUser")
+        def get_user(user_id: int) -> Any:
+            return load(user_id)
+
+        with gcache.enable():
+            values = [await get_user(1), await get_user(1), await get_user.refresh(1)]
+
+        assert [1, 1, 1] == values
+        assert "make its function async" in caplog.text
+
+    def test_an_iterator_is_never_cached(self, make_gcache: Callable[..., GCache]) -> None:
+        """What can be run through once is given to each caller anew."""
+        gcache = make_gcache()
+        get_ids = gcache.cached("user_id", "user_id", "GetIds")(lambda user_id: iter([user_id]))
+
+        with gcache.enable():
+            assert [[1], [1]] == [list(get_ids(1)), list(get_ids(1))]

@@ -220,3 +220,48 @@ class TestIsolation:
             leaving[number].set()
 
         assert [(True, False)] * 3 == await asyncio.gather(*tasks)
+
+
+class TestOrder:
+    def test_blocks_of_generators(self, gcache: GCache, is_on: Callable[[], bool]) -> None:
+        """Two generators that end in the order in which they began leave caching off."""
+
+        def rows() -> Iterator[int]:
+            with gcache.enable():
+                yield from range(2)
+
+        assert [(0, 0), (1, 1)] == list(zip(rows(), rows(), strict=True))
+
+        assert not is_on()
+
+    def test_an_outer_block_goes_on(self, gcache: GCache, is_on: Callable[[], bool]) -> None:
+        """What ends late ends alone: the block that is still open holds."""
+        inner, outer = gcache.enable(False), gcache.enable()
+
+        inner.__enter__()
+        outer.__enter__()
+        inner.__exit__()
+        between = is_on()
+        outer.__exit__()
+
+        assert (True, False) == (between, is_on())
+
+    async def test_one_switch_for_many_tasks(self, gcache: GCache, is_on: Callable[[], bool]) -> None:
+        """Tasks that share a switch do not undo each other's blocks."""
+        switch = gcache.enable()
+        first_is_in, second_is_out = asyncio.Event(), asyncio.Event()
+
+        async def first() -> bool:
+            with switch:
+                first_is_in.set()
+                await second_is_out.wait()
+            return is_on()
+
+        async def second() -> bool:
+            await first_is_in.wait()
+            with switch:
+                pass
+            second_is_out.set()
+            return is_on()
+
+        assert [False, False] == await asyncio.gather(first(), second())

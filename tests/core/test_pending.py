@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import Any
 
 import pytest
 
 from gcache import MISSING, GCache, InvalidationPending, LayerUnavailable
+from gcache.core.epochs import standing
 from gcache.core.events import Pending as PendingEvent
 from gcache.core.pending import MOST, Pending
 from tests.core.layers import SyncLayer
@@ -22,10 +24,15 @@ class Deaf(SyncLayer):
 
     is_deaf = True
 
-    def delete(self, keys: object) -> int:
+    def delete(self, keys: Any) -> int:
         if self.is_deaf:
             raise ConnectionError("not now")
-        return super().delete(keys)  # type: ignore[arg-type]
+        return super().delete(keys)
+
+    def put(self, items: Any, ttl: float) -> None:
+        if self.is_deaf and any(key.endswith("#epoch") for key in items):
+            raise ConnectionError("not now")
+        super().put(items, ttl)
 
 
 class Told:
@@ -154,6 +161,20 @@ class TestInvalidate:
         gcache.invalidate(*ENTITY)
 
         assert [1, 0] == [event.waiting for event in recorded.events if isinstance(event, PendingEvent)]
+
+    def test_a_later_one_keeps_the_hold(self, gcache: GCache, remote: Deaf) -> None:
+        """A buffer that could not be set is set by the next invalidation that gets through."""
+        get_user = SyncSide().cached(gcache, Source(), track_for_invalidation=True)
+        with pytest.raises(InvalidationPending):
+            gcache.invalidate(*ENTITY, fallback_buffer_ms=60_000)
+        remote.is_deaf = False
+
+        gcache.invalidate(*ENTITY)
+
+        [stored] = [value for value, _ in remote.stored.values()]
+        assert "hold" == standing(stored)
+        with gcache.enable():
+            assert [1, 2] == [get_user(1), get_user(1)]
 
     def test_close_names_what_was_never_told(self, gcache: GCache, caplog: pytest.LogCaptureFixture) -> None:
         """Closing tries once more, and logs the entities that are left."""

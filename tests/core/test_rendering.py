@@ -303,6 +303,14 @@ class Zone(datetime.tzinfo):
 
 
 class TestUnrenderable:
+    def test_says_what_it_is(self) -> None:
+        """The message names the type and the mend, whether the value stands alone or in a list."""
+        for value in (object(), [object()]):
+            with pytest.raises(
+                UnrenderableArgument, match=r"^A value of type builtins\.object .*arg_adapters"
+            ):
+                render(value)
+
     @pytest.mark.parametrize(
         "value",
         [
