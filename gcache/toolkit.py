@@ -178,8 +178,7 @@ class GCache:
         """Remove everything that was written under this `urn_prefix`, and nothing else, from every layer.
 
         Buffers that other processes have set end with it. `progress` is called now and then with the
-        number of entries removed so far. Raises
-        LayerUnavailable if a layer could not be told.
+        number of entries removed so far. Raises LayerUnavailable if a layer could not be told.
         """
         self._engine.flush(progress)
 

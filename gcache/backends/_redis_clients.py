@@ -78,8 +78,6 @@ def _options(config: RedisConfig, retry: Any) -> dict[str, Any]:
         "retry": retry,
         **config.redis_py_options,
     }
-    if options.get("decode_responses"):
-        raise GCacheConfigError("redis_py_options has decode_responses, but entries are bytes: leave it out.")
     return options
 
 

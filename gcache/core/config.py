@@ -28,7 +28,13 @@ def _number(what: str, value: Any) -> float:
     return value
 
 
+def _check_mapping(what: str, value: object, example: str) -> None:
+    if not isinstance(value, Mapping):
+        raise GCacheConfigError(f"{what} is {value!r}: give a value for each layer, as in {example}.")
+
+
 def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
+    _check_mapping("ttl_sec", ttl_sec, "{CacheLayer.LOCAL: 5}, or use GCacheKeyConfig.enabled(5)")
     for layer, ttl in ttl_sec.items():
         if _number(f"ttl_sec of layer {layer!r}", ttl) < 0:
             raise GCacheConfigError(
@@ -38,6 +44,7 @@ def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
 
 
 def _percentages(ramp: Mapping[str, float]) -> Mapping[str, float]:
+    _check_mapping("ramp", ramp, "{CacheLayer.LOCAL: 100}")
     for layer, percent in ramp.items():
         if not 0 <= _number(f"ramp of layer {layer!r}", percent) <= 100:
             raise GCacheConfigError(
@@ -99,6 +106,10 @@ class RedisConfig:
     def __attrs_post_init__(self) -> None:
         if self.protocol not in ("redis", "rediss"):
             raise GCacheConfigError(f"protocol is {self.protocol!r}: give 'redis', or 'rediss' for TLS.")
+        if self.redis_py_options.get("decode_responses"):
+            raise GCacheConfigError(
+                "redis_py_options has decode_responses, but entries are bytes: leave it out."
+            )
 
 
 @frozen(kw_only=True)

@@ -30,8 +30,8 @@ def render_id(value: object) -> str:
         except ValueError as error:
             raise _too_long(error) from None
     raise UnrenderableArgument(
-        f"An id of type {_name(kind)} has no defined text: pass "
-        'id_arg=("argument", lambda value: ...) to take a string or a number out of it.'
+        f"An id of type {_name(kind)} has no defined text: take a string or a number out of it, "
+        'for a cached function with id_arg=("argument", lambda value: ...).'
     )
 
 

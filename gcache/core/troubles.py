@@ -84,7 +84,8 @@ class Troubles:
         self._count(use_case, error)
         self._notices.warn(
             ("provider", use_case.name),
-            "The config provider failed for use case %r, whose last good configuration stays in force: %s",
+            "The config provider failed for use case %r, which goes on with the last good configuration, or "
+            "else with its default_config: %s",
             use_case.name,
             described(error),
             again_after=_QUIET_SEC,

@@ -133,3 +133,16 @@ class TestConfig:
         """What cannot be meant is an error that names the field, when the configuration is built."""
         with pytest.raises(GCacheConfigError, match=field):
             GCacheConfig(**{field: value})
+
+
+@pytest.mark.parametrize("given", [{"ttl_sec": 60}, {"ramp": 100}], ids=repr)
+def test_one_number_for_all_layers(given: dict[str, Any]) -> None:
+    """A number where each layer has its own is refused, with an example of what is meant."""
+    with pytest.raises(GCacheConfigError, match=r"give a value for each layer, as in \{CacheLayer.LOCAL: "):
+        GCacheKeyConfig(**given)
+
+
+def test_decoded_responses() -> None:
+    """A client that would turn entries into text is refused when it is configured."""
+    with pytest.raises(GCacheConfigError, match="leave it out"):
+        RedisConfig(redis_py_options={"decode_responses": True})
