@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.events import Disabled
 from gcache.core.runtime import LoopRuntime, Operation, ThreadRuntime, drive
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from gcache.core.removal import Failures
     from gcache.core.troubles import Troubles
     from gcache.core.visit import Call
-
-T = TypeVar("T")
 
 
 class Engine:
@@ -54,7 +52,7 @@ class Engine:
         self.is_closed = False
         self._generations = generations
         self._notices = notices
-        self._use_cases: dict[tuple[str, str], UseCase] = {}
+        self._use_cases: dict[tuple[str, str, bool], UseCase] = {}
         self._names: set[str] = set()
         self._lock = threading.Lock()
 
@@ -78,25 +76,17 @@ class Engine:
                     "of its own with use_case=...."
                 )
             self._names.add(use_case.name)
-            self._use_cases[use_case.name, use_case.key_type] = use_case
+            self._use_cases[use_case.name, use_case.key_type, use_case.tracked] = use_case
         self.recorder.watch(use_case)
 
     def use_case_of(self, key: GCacheKey) -> UseCase:
         """Return the use case of an explicit key: that of the function of this name, if there is one."""
-        found = self._use_cases.get((key.use_case, key.key_type))
+        parts = (key.use_case, key.key_type, key.track_for_invalidation)
+        found = self._use_cases.get(parts)
         if found is None:
             with self._lock:
-                found = self._use_cases.setdefault(
-                    (key.use_case, key.key_type),
-                    UseCase(
-                        key.use_case,
-                        key.key_type,
-                        key.track_for_invalidation,
-                        self.default_serializer(None),
-                        None,
-                        self.chain.tiers[0].name,
-                    ),
-                )
+                new = UseCase(*parts, self.default_serializer(None), None, self.chain.tiers[0].name)
+                found = self._use_cases.setdefault(parts, new)
             self.recorder.watch(found)
         return found
 

@@ -11,6 +11,7 @@ import pytest
 from gcache import (
     GCacheClosed,
     GCacheConfigError,
+    GCacheKey,
     JsonSerializer,
     LayerUnavailable,
     MemoryLayer,
@@ -518,3 +519,17 @@ class TestClose:
             assert MISSING is get_user.peek(1)
             assert 4 == get_user.refresh(1)
         assert [("closed", 1)] * 3 == recorded.calls
+
+
+def test_keys_of_one_use_case_tracked_and_not(make_gcache: Callable[..., GCache], clock: Clock) -> None:
+    """A tracked key keeps out of middle layers, though the same use case was first met untracked."""
+    middle, last = SyncLayer("middle", clock), SyncLayer("last", clock)
+    gcache = make_gcache(layers=[middle, last])
+    untracked = GCacheKey("user_id", 1, "GetUser")
+    tracked = GCacheKey("user_id", 2, "GetUser", track_for_invalidation=True)
+
+    with gcache.enable():
+        gcache.get(untracked, Source())
+        gcache.get(tracked, Source())
+
+    assert [False, True] == [any(":2}" in key for key in layer.stored) for layer in (middle, last)]
