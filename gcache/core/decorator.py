@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 
 from gcache.core.calls import Shape, names_of
 from gcache.core.context import is_generator
-from gcache.core.methods import Method
+from gcache.core.methods import VERBS, Method
 from gcache.core.missing import MISSING, Missing
 from gcache.core.runtime import Operation, is_awaited
 from gcache.core.visit import Call
@@ -214,12 +214,9 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
         },
     )
     side = "a" if behind.is_async else ""
-    actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in _VERBS))}
+    actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
     return wrapper if shape.receiver is None else Method(wrapper)
-
-
-_VERBS = ("invalidate", "refresh", "peek")
 
 
 def check_cacheable(function: Any) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-_ACTIONS = frozenset({"key", "invalidate", "ainvalidate", "refresh", "arefresh", "peek", "apeek"})
+VERBS = ("invalidate", "refresh", "peek")
+_ACTIONS = frozenset({"key", *VERBS, *(f"a{verb}" for verb in VERBS)})
 
 
 class Method:
