@@ -12,6 +12,7 @@ import redis
 import redis.asyncio
 
 from gcache import RedisConfig
+from gcache.backends._redis_lanes import AsyncLane, Lane
 from gcache.backends.redis import RedisLayer, layer_of_factory
 from tests.servers.ports import HOST, free_port
 from tests.servers.waiting import wait_until
@@ -196,3 +197,33 @@ async def test_a_factorys_client_is_shared(fault_proxy: FaultProxy, end: str) ->
     await client.aclose()
 
     assert [b"value"] == outcome
+
+
+class TestQueue:
+    """Waiting for a connection while others keep them all."""
+
+    @pytest.fixture(autouse=True)
+    def no_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gcache.backends._redis_lanes._PATIENCE_SEC", 0.01)
+
+    def test_of_threads_has_an_end(self) -> None:
+        """A thread that waits too long fails, and the lane serves the next one when it is free again."""
+        lane = Lane(redis.Redis(max_connections=1))
+
+        with lane, pytest.raises(redis.exceptions.TimeoutError), lane:
+            pass
+
+        with lane as client:
+            assert lane.client is client
+
+    async def test_of_tasks_has_an_end(self) -> None:
+        """A task that waits too long fails, and the lane serves the next one when it is free again."""
+        lane = AsyncLane(redis.asyncio.Redis(max_connections=1), is_ours=True)
+
+        async with lane:
+            with pytest.raises(TimeoutError):
+                await lane.__aenter__()
+
+        async with lane as client:
+            assert lane.client is client
+        await lane.aclose()
