@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import threading
 import time
@@ -19,6 +20,7 @@ from gcache.core.context import Switch
 from gcache.core.decorator import Decorator, check_cacheable, wrap
 from gcache.core.engine import Engine
 from gcache.core.generations import Generations
+from gcache.core.invalidating import Invalidating
 from gcache.core.keys import GCacheKey, UrnKeyBuilder, check_key_type, check_use_case
 from gcache.core.methods import rewrapped
 from gcache.core.notices import Notices
@@ -174,6 +176,17 @@ class GCache:
         """Do what `invalidate` does, awaited."""
         await self._engine.ainvalidate(key_type, id, _buffer_sec(fallback_buffer_ms))
 
+    def invalidating(self, key_type: str, id: object, hold_sec: float = 30) -> Invalidating:
+        """Return a block, for `with` or `async with`, in which an entity is written, and invalidated after.
+
+        While the block runs, however long, reads of the entity go to the source and nothing of it is cached,
+        in any process on the same authority. Its end invalidates, also when it raises. If the process dies
+        in it, or cannot reach the authority any more, the others are held up for `hold_sec` seconds more
+        at most. An authority that cannot be reached does not keep the block from running: the end raises
+        InvalidationPending then, as `invalidate` does, or adds a note to what the block raises.
+        """
+        return Invalidating(self._engine, key_type, id, _hold_sec(hold_sec))
+
     def flushall(self, progress: Progress | None = None) -> None:
         """Remove everything that was written under this `urn_prefix`, and nothing else, from every layer.
 
@@ -257,9 +270,15 @@ def _default_sink() -> MetricsSink:
 
 
 def _buffer_sec(fallback_buffer_ms: float) -> float:
-    if fallback_buffer_ms < 0:
+    if not 0 <= fallback_buffer_ms < math.inf:
         raise GCacheConfigError(f"fallback_buffer_ms is {fallback_buffer_ms!r}: give milliseconds from 0.")
     return fallback_buffer_ms / 1000
+
+
+def _hold_sec(hold_sec: float) -> float:
+    if not 0 < hold_sec < math.inf:
+        raise GCacheConfigError(f"hold_sec is {hold_sec!r}: give seconds above 0.")
+    return hold_sec
 
 
 def _claim(prefix: str, instance: GCache) -> None:

@@ -14,20 +14,31 @@ if TYPE_CHECKING:
 
 _SCAN_COUNT = 1_000
 
-# One key, so a Cluster runs it on the one node that has it. Milliseconds, as PTTL counts.
+# One key, so a Cluster runs it on the one node that has it. It is epochs.retired, by the server's clock.
 _RETIRE = """
-local standing = redis.call('GET', KEYS[1])
-local is_hold = standing and string.byte(standing) == string.byte(ARGV[1])
-local hold_ms = tonumber(ARGV[2])
-if is_hold and redis.call('PTTL', KEYS[1]) >= hold_ms then
-    return 0
+local stored, holder, hold_ms = redis.call('GET', KEYS[1]), ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ends, value, last = {}, 'h', 0
+if stored and string.sub(stored, 1, 1) == 'h' then
+    for name, till in string.gmatch(string.sub(stored, 2), '(%w*):(%d+);') do
+        if tonumber(till) > now then ends[name] = tonumber(till) end
+    end
 end
 if hold_ms > 0 then
-    redis.call('SET', KEYS[1], ARGV[1], 'PX', hold_ms)
-elseif standing then
+    ends[holder] = math.max(ends[holder] or 0, now + hold_ms)
+elseif holder ~= '' then
+    ends[holder] = nil
+end
+for name, till in pairs(ends) do
+    value = value .. name .. ':' .. string.format('%.0f', till) .. ';'
+    last = math.max(last, till)
+end
+if last > 0 then
+    redis.call('SET', KEYS[1], value, 'PX', last - now)
+elseif stored then
     redis.call('DEL', KEYS[1])
 end
-return 1
 """
 
 
@@ -72,9 +83,9 @@ class SyncRedisLayer:
                         progress(removed)
         return removed
 
-    def retire(self, key: str, hold: bytes, ttl: float) -> None:
+    def retire(self, key: str, holder: str, ttl: float) -> None:
         with self._shared.lane() as client:
-            client.eval(_RETIRE, 1, key, hold, round(ttl * 1000))
+            client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
 
     def close(self) -> None:
         self._shared.close()
@@ -121,9 +132,9 @@ class AsyncRedisLayer:
                         progress(removed)
         return removed
 
-    async def aretire(self, key: str, hold: bytes, ttl: float) -> None:
+    async def aretire(self, key: str, holder: str, ttl: float) -> None:
         async with self._per_loop.lane() as client:
-            await client.eval(_RETIRE, 1, key, hold, round(ttl * 1000))
+            await client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
 
     async def aclose(self) -> None:
         await self._per_loop.aclose()

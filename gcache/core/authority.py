@@ -51,18 +51,17 @@ class Authority:
             return
         [visit.epoch] = outcome.value
 
-    async def retire(self, runtime: Runtime, entity: str, hold_sec: float) -> Outcome[Any]:
-        """Take the entity's epoch away and hold it for `hold_sec`, in one step if the layer has one."""
-        until = self._now() + hold_sec
+    async def retire(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Outcome[Any]:
+        """Take the entity's epoch away, and have `holder` hold it for `hold_sec` seconds or no longer.
+
+        It is one step if the layer has one.
+        """
         if self.tier.can("retire"):
-            return await self.tier.attempt(runtime, "retire", entity, epochs.hold(until), hold_sec)
+            return await self.tier.attempt(runtime, "retire", entity, holder, hold_sec)
         outcome = await self.tier.get(runtime, [entity])
         if outcome.error is not None:
             return outcome
-        [stored] = outcome.value
-        if epochs.standing(stored) == "hold":
-            until = max(until, epochs.held_until(stored))
-            hold_sec = until - self._now()
-        if hold_sec > 0:
-            return await self.tier.attempt(runtime, "put", {entity: epochs.hold(until)}, hold_sec)
-        return await self.tier.attempt(runtime, "delete", [entity])
+        held, life_sec = epochs.retired(outcome.value[0], holder, hold_sec, self._now())
+        if held is None:
+            return await self.tier.attempt(runtime, "delete", [entity])
+        return await self.tier.attempt(runtime, "put", {entity: held}, life_sec)

@@ -306,7 +306,7 @@ class Chain:
         visit.reason = "error"
         if visit.epoch_key is not None and tier.is_authority:
             visit.unwritable = True
-        self._troubles.layer_failed(tier, error, visit.call.use_case.name, visit.call.use_case.key_type)
+        self._troubles.layer_failed(tier.name, error, visit.call.use_case.name, visit.call.use_case.key_type)
 
 
 def _is_used_up(value: object) -> bool:

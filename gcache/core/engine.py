@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from gcache.core.epochs import ANYBODY
 from gcache.core.events import Disabled
+from gcache.core.holding import Holding
 from gcache.core.runtime import LoopRuntime, Operation, ThreadRuntime, drive
 from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable, UseCaseTaken
@@ -54,6 +56,7 @@ class Engine:
         self._notices = notices
         self._use_cases: dict[tuple[str, str, bool], UseCase] = {}
         self._names: set[str] = set()
+        self._holding = Holding(chain.removal.renew, clock)
         self._lock = threading.Lock()
 
     @property
@@ -139,6 +142,26 @@ class Engine:
         self._must_be_open()
         _invalidated(*await self.chain.removal.invalidate(self.loops, key_type, id, hold_sec))
 
+    def hold(self, key_type: str, id: object, holder: str, hold_sec: float) -> None:
+        self._must_be_open()
+        drive(self.chain.removal.hold(self.threads, key_type, id, holder, hold_sec))
+        self._holding.begin(self.keys.epoch(key_type, id), holder, hold_sec)
+
+    async def ahold(self, key_type: str, id: object, holder: str, hold_sec: float) -> None:
+        self._must_be_open()
+        await self.chain.removal.hold(self.loops, key_type, id, holder, hold_sec)
+        self._holding.begin(self.keys.epoch(key_type, id), holder, hold_sec)
+
+    def release(self, key_type: str, id: object, holder: str) -> None:
+        self._must_be_open()
+        _invalidated(
+            *drive(self.chain.removal.invalidate(self.threads, key_type, id, 0, self._ended(holder)))
+        )
+
+    async def arelease(self, key_type: str, id: object, holder: str) -> None:
+        self._must_be_open()
+        _invalidated(*await self.chain.removal.invalidate(self.loops, key_type, id, 0, self._ended(holder)))
+
     def flush(self, progress: Progress | None) -> None:
         self._must_be_open()
         _told(drive(self.chain.removal.flush(self.threads, progress)))
@@ -168,7 +191,12 @@ class Engine:
         self._generations.after_fork()
         self.recorder.after_fork()
         self._notices.after_fork()
+        self._holding.after_fork()
         self.loops.after_fork()
+
+    def _ended(self, holder: str) -> str:
+        """Return who is to end a hold: nobody in a child of the process that set it."""
+        return holder if self._holding.end(holder) else ANYBODY
 
     def _try_pending(self) -> None:
         left = self.chain.removal.pending.close()
@@ -180,6 +208,7 @@ class Engine:
             raise GCacheClosed("This GCache was closed: make a new one to invalidate or flush.")
 
     def _shut(self) -> bool:
+        self._holding.close()
         with self._lock:
             was_open, self.is_closed = not self.is_closed, True
             for use_case in self._use_cases.values():

@@ -5,18 +5,24 @@ An entity's epoch key in the authority holds one of three things: nothing, an ep
 - An entry counts only while the epoch that it carries stands there.
 - A reader that finds nothing plants a fresh epoch before it loads, with `add`, so that of many one wins.
 - To invalidate is to take the epoch away. It is random and never comes back, so neither does the entry.
-- A hold occupies the key: nothing can be planted, so nothing is written, until it lapses.
+- A hold occupies the key: nothing can be planted, so nothing is written, until it lapses. Several holders
+  can hold at once, each until a time of its own; the key is free when the last of them is done.
 """
 
 from __future__ import annotations
 
-import math
 import os
+import re
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
+
+ANYBODY = ""
+"""The holder of buffers: nobody comes back to end one."""
 
 _EPOCH = b"e"
 _HOLD = b"h"
 _EPOCH_SIZE = 16
+_HOLDER = re.compile(rb"([0-9A-Za-z]*):([0-9]{1,15});")
 _DAY_SEC = 86_400.0
 
 Standing: TypeAlias = Literal["absent", "epoch", "hold"]
@@ -27,18 +33,40 @@ def plant() -> bytes:
     return _EPOCH + os.urandom(_EPOCH_SIZE - 1)
 
 
-def hold(until: float) -> bytes:
-    """Return a hold that is meant to stand until `until` (Unix time, seconds)."""
-    return _HOLD + repr(until).encode()
+def hold(holds: Mapping[str, float]) -> bytes:
+    """Return what stands under an epoch's key while `holds` do: holders, and until when (Unix time, sec)."""
+    return _HOLD + "".join(f"{holder}:{round(until * 1000)};" for holder, until in holds.items()).encode()
 
 
-def held_until(stored: bytes) -> float:
-    """Return when a hold is meant to lapse, as far as it can be read."""
-    try:
-        until = float(stored[1:]) if stored[:1] == _HOLD else 0.0
-    except ValueError:
-        return 0.0
-    return until if math.isfinite(until) else 0.0
+def holds(stored: bytes | None) -> dict[str, float]:
+    """Return who holds and until when, as far as it can be read."""
+    if stored is None or stored[:1] != _HOLD:
+        return {}
+    return {holder.decode(): int(until_ms) / 1000 for holder, until_ms in _HOLDER.findall(stored, 1)}
+
+
+def holding(holds: Mapping[str, float], holder: str, hold_sec: float, now: float) -> dict[str, float]:
+    """Return the holds that stand once `holder` holds for `hold_sec` from `now`; with 0 it holds no more.
+
+    Nobody's hold is cut short by somebody else. That of `ANYBODY`, which is no one's own, is never.
+    """
+    standing = {name: until for name, until in holds.items() if until > now}
+    if hold_sec > 0:
+        standing[holder] = max(standing.get(holder, now), now + hold_sec)
+    elif holder != ANYBODY:
+        standing.pop(holder, None)
+    return standing
+
+
+def retired(stored: bytes | None, holder: str, hold_sec: float, now: float) -> tuple[bytes | None, float]:
+    """Return what is to take the place of `stored`, and for how many seconds; None for nothing.
+
+    This is what `retire` of a layer does in one step. `now` is Unix time, by whichever clock all share.
+    """
+    standing = holding(holds(stored), holder, hold_sec, now)
+    if not standing:
+        return None, 0.0
+    return hold(standing), max(standing.values()) - now
 
 
 def standing(stored: bytes | None) -> Standing:

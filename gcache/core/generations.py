@@ -7,6 +7,7 @@ from collections import deque
 from weakref import WeakValueDictionary
 
 from gcache.core.entries import Generation
+from gcache.core.epochs import ANYBODY, holding
 
 _RECENT = 1_000  # making one and letting it go costs five times what finding one does
 
@@ -22,7 +23,7 @@ class Generations:
         self._lock = threading.Lock()
         self._live: WeakValueDictionary[str, Generation] = WeakValueDictionary()
         self._recent: deque[Generation] = deque(maxlen=_RECENT)
-        self._holds: dict[str, float] = {}
+        self._holds: dict[str, dict[str, float]] = {}
         self._untracked = Generation()
 
     def of(self, entity: str | None) -> Generation:
@@ -38,14 +39,14 @@ class Generations:
 
     def held(self, entity: str, now: float) -> bool:
         """Tell whether a hold that was set in this process stands at `now` (monotonic, seconds)."""
-        return bool(self._holds) and self._holds.get(entity, now) > now
+        holds = self._holds.get(entity)
+        return holds is not None and max(holds.values()) > now
 
-    def kill(self, entity: str, now: float, hold_sec: float = 0) -> None:
-        """End the entity's generation, and hold it for `hold_sec` or for as long as it was held already."""
+    def kill(self, entity: str, now: float, hold_sec: float = 0, holder: str = ANYBODY) -> None:
+        """End the entity's generation, and have `holder` hold it for `hold_sec` or no longer."""
         with self._lock:
-            if hold_sec > 0:
-                self._holds = {name: until for name, until in self._holds.items() if until > now}
-                self._holds[entity] = max(self._holds.get(entity, now), now + hold_sec)
+            if hold_sec > 0 or entity in self._holds:
+                self._hold(entity, holding(self._holds.get(entity, {}), holder, hold_sec, now), now)
             generation = self._live.pop(entity, None)
             if generation is not None:
                 generation.alive = False
@@ -61,3 +62,9 @@ class Generations:
     def after_fork(self) -> None:
         """Make the child's lock its own: another thread of the parent may have held it."""
         self._lock = threading.Lock()
+
+    def _hold(self, entity: str, holds: dict[str, float], now: float) -> None:
+        """Let `holds` stand for the entity, and forget what has lapsed elsewhere."""
+        kept = {name: others for name, others in self._holds.items() if max(others.values()) > now}
+        kept.pop(entity, None)
+        self._holds = kept | ({entity: holds} if holds else {})

@@ -121,11 +121,14 @@ class EpochRetirer(Protocol):
     process set in between. `aretire` is the same for an `AsyncCacheLayer`.
     """
 
-    def retire(self, key: str, hold: bytes, ttl: float) -> None:
-        """Make sure that no epoch stands under `key`, and that a hold stands there for `ttl` seconds.
+    def retire(self, key: str, holder: str, ttl: float) -> None:
+        """Make sure that no epoch stands under `key`, and that `holder` holds it for `ttl` seconds.
 
-        A hold that is there already is told from an epoch by its first byte, which is that of `hold`.
-        It keeps its life if that is longer. With `ttl` 0 nothing is set: an epoch goes, a hold stays.
+        A hold is stored as `h`, followed by `<holder>:<end>;` for each that holds, with its end in
+        milliseconds of Unix time by the layer's own clock; the key lives until the last of them. What
+        does not begin with `h` goes. Other holders stay until their ends, and a holder's own hold is
+        never shortened but with `ttl` 0, which ends it. With `ttl` 0 the holder "", which is nobody,
+        ends nothing. `gcache.core.epochs.retired` says the same in Python.
         """
         ...
 

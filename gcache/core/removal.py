@@ -6,8 +6,9 @@ Here silence would leave an old value standing, so what failed is returned, to b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gcache.core.epochs import ANYBODY
 from gcache.core.events import Invalidation
 from gcache.core.pending import Pending
 from gcache.core.runtime import ThreadRuntime, drive
@@ -56,32 +57,37 @@ class Removal:
         return await self._tell_all(runtime, "delete", [name])
 
     async def invalidate(
-        self, runtime: Runtime, key_type: str, id: object, hold_sec: float
+        self, runtime: Runtime, key_type: str, id: object, hold_sec: float = 0, holder: str = ANYBODY
     ) -> tuple[Failures, bool]:
-        """End every entry of an entity and hold it for `hold_sec`.
+        """End every entry of an entity, and have `holder` hold it for `hold_sec` or no longer.
 
-        This process's entries die twice: first, so that what is under way here is not written after the
-        authority was told; and last, for what was read from it meanwhile. Return what failed, and whether
-        it will be tried again until it is done.
+        Return what failed, and whether it will be tried again until it is done.
         """
         entity = self._keys.epoch(key_type, id)
-        hold_sec = max(hold_sec, self.pending.hold_sec(entity))
-        failures: Failures = []
+        owed_sec = self.pending.hold_sec(entity)
+        if holder == ANYBODY:
+            hold_sec = max(hold_sec, owed_sec)
+        failures = await self._retire(runtime, entity, holder, hold_sec)
         will_be_done = False
-        self._generations.kill(entity, self._clock(), hold_sec)
-        try:
-            if self._authority is not None:
-                outcome = await self._authority.retire(runtime, entity, hold_sec)
-                if outcome.error is None:
-                    self.pending.done(entity)
-                else:
-                    failures.append((self._authority.tier.name, outcome.error))
-                    self._troubles.layer_failed(self._authority.tier, outcome.error, key_type=key_type)
-                    will_be_done = self.pending.add(entity, self._clock() + hold_sec)
-        finally:
-            self._generations.kill(entity, self._clock(), hold_sec)
+        if failures:
+            self._report(failures, key_type)
+            will_be_done = self.pending.add(entity, self._clock() + hold_sec)
+        elif holder == ANYBODY or not owed_sec:
+            self.pending.done(entity)
         self._recorder.record(Invalidation(key_type, self._tiers[-1].name))
         return failures, will_be_done
+
+    async def hold(
+        self, runtime: Runtime, key_type: str, id: object, holder: str, hold_sec: float
+    ) -> Failures:
+        """Have `holder` hold an entity, at least in this process; return what failed."""
+        failures = await self._retire(runtime, self._keys.epoch(key_type, id), holder, hold_sec)
+        self._report(failures, key_type)
+        return failures
+
+    def renew(self, entity: str, holder: str, hold_sec: float) -> None:
+        """Have `holder` hold an entity from now on for `hold_sec` or no longer, as far as that can be had."""
+        self._report(drive(self._retire(ThreadRuntime(), entity, holder, hold_sec)))
 
     async def flush(self, runtime: Runtime, progress: Progress | None) -> Failures:
         """Make every layer forget everything under this prefix; return what failed."""
@@ -99,7 +105,7 @@ class Removal:
                     outcome = await tier.attempt(runtime, "clear", prefix, report)
                     if outcome.error is not None:
                         failures.append((tier.name, outcome.error))
-                        self._troubles.layer_failed(tier, outcome.error)
+                        self._troubles.layer_failed(tier.name, outcome.error)
                         break
                     removed += outcome.value
                     report(0)
@@ -112,8 +118,27 @@ class Removal:
         return await self._tell_all(runtime, "close")
 
     def _tell_again(self, entity: str, hold_sec: float) -> bool:
-        authority = cast("Authority", self._authority)
-        return drive(authority.retire(ThreadRuntime(), entity, hold_sec)).error is None
+        return not drive(self._retire(ThreadRuntime(), entity, ANYBODY, hold_sec))
+
+    async def _retire(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Failures:
+        """Take an entity's epoch away, here and in the authority; return what failed.
+
+        This process's entries die twice: first, so that what is under way here is not written after the
+        authority was told; and last, for what was read from it meanwhile.
+        """
+        self._generations.kill(entity, self._clock(), hold_sec, holder)
+        try:
+            if self._authority is not None:
+                outcome = await self._authority.retire(runtime, entity, holder, hold_sec)
+                if outcome.error is not None:
+                    return [(self._authority.tier.name, outcome.error)]
+        finally:
+            self._generations.kill(entity, self._clock(), hold_sec, holder)
+        return []
+
+    def _report(self, failures: Failures, key_type: str = "") -> None:
+        for name, error in failures:
+            self._troubles.layer_failed(name, error, key_type=key_type)
 
     async def _tell_all(self, runtime: Runtime, verb: Verb, *args: Any) -> Failures:
         failures: Failures = []
@@ -123,5 +148,5 @@ class Removal:
             outcome = await tier.attempt(runtime, verb, *args)
             if outcome.error is not None:
                 failures.append((tier.name, outcome.error))
-                self._troubles.layer_failed(tier, outcome.error)
+                self._troubles.layer_failed(tier.name, outcome.error)
         return failures

@@ -22,13 +22,13 @@ class Troubles:
         self._recorder = recorder
         self._notices = notices
 
-    def layer_failed(self, tier: Tier, error: Exception, use_case: str = "", key_type: str = "") -> None:
+    def layer_failed(self, name: str, error: Exception, use_case: str = "", key_type: str = "") -> None:
         """A layer did not do what it was asked."""
-        self._recorder.record(Error(use_case, key_type, tier.name, type(error).__name__, False))
+        self._recorder.record(Error(use_case, key_type, name, type(error).__name__, False))
         self._notices.warn(
-            ("layer", tier.name, type(error)),
+            ("layer", name, type(error)),
             "Layer %r failed and is done without; calls go on to the next layer or the source: %s",
-            tier.name,
+            name,
             described(error),
             again_after=_QUIET_SEC,
         )

@@ -19,6 +19,7 @@ import redis.asyncio
 from gcache import GCacheConfigError, GCacheKey, RedisConfig
 from gcache.backends import _redis_clients as clients
 from gcache.backends.redis import AsyncRedisLayer, RedisLayer, SyncRedisLayer, layer_of_factory
+from gcache.core import epochs
 from gcache.core.events import Error, Miss
 from tests.contract.stacks import (
     Instances,
@@ -204,53 +205,91 @@ class TestClear:
 class TestRetire:
     KEY = "{urn:x:user_id:1}#epoch"
 
-    async def test_epoch_goes(self, do: Do) -> None:
-        """Without a hold, an epoch is gone and nothing stands in its place."""
-        await do("put", {self.KEY: b"epoch"}, 60)
+    async def holds(self, do: Do) -> dict[str, float]:
+        """Who holds, and for how many more seconds; the server's clock is this machine's."""
+        [stored] = await do("get", [self.KEY])
+        return {holder: until - time.time() for holder, until in epochs.holds(stored).items()}
 
-        await do("retire", self.KEY, b"hold", 0)
+    @pytest.mark.parametrize("holder", ["", "a"])
+    async def test_epoch_goes(self, do: Do, holder: str) -> None:
+        """Without a hold, an epoch is gone and nothing stands in its place."""
+        await do("put", {self.KEY: epochs.plant()}, 60)
+
+        await do("retire", self.KEY, holder, 0)
 
         assert [None] == await do("get", [self.KEY])
 
     async def test_nothing_there(self, do: Do) -> None:
         """Without a hold, where nothing stood nothing stands."""
-        await do("retire", self.KEY, b"hold", 0)
+        await do("retire", self.KEY, "", 0)
 
         assert [None] == await do("get", [self.KEY])
 
-    @pytest.mark.parametrize("before", [None, b"epoch"])
+    @pytest.mark.parametrize("before", [None, epochs.plant()], ids=["nothing", "epoch"])
     async def test_hold_is_set(self, stack: Stack, do: Do, before: bytes | None) -> None:
         """A hold takes the place of an epoch or of nothing, and lives as long as it should."""
         if before is not None:
             await do("put", {self.KEY: before}, 1000)
 
-        await do("retire", self.KEY, b"hold", 60)
+        await do("retire", self.KEY, "a", 60)
 
-        assert [b"hold"] == await do("get", [self.KEY])
+        assert {"a": pytest.approx(60, abs=10)} == await self.holds(do)
         assert 50_000 < stack.lifetime_ms(self.KEY) <= 60_000
 
     @pytest.mark.parametrize("second_sec", [0, 0.001, 5])
     async def test_longer_hold_stays(self, stack: Stack, do: Do, second_sec: float) -> None:
-        """A standing hold is never cut short, neither by a shorter one nor by none."""
-        await do("retire", self.KEY, b"hold 1", 60)
+        """A standing buffer is never cut short, neither by a shorter one nor by none."""
+        await do("retire", self.KEY, "", 60)
 
-        await do("retire", self.KEY, b"hold 2", second_sec)
+        await do("retire", self.KEY, "", second_sec)
 
-        assert [b"hold 1"] == await do("get", [self.KEY])
+        assert {"": pytest.approx(60, abs=10)} == await self.holds(do)
         assert 50_000 < stack.lifetime_ms(self.KEY) <= 60_000
 
     async def test_longer_hold_wins(self, stack: Stack, do: Do) -> None:
         """A longer hold takes the place of a shorter one."""
-        await do("retire", self.KEY, b"hold 1", 5)
+        await do("retire", self.KEY, "a", 5)
 
-        await do("retire", self.KEY, b"hold 2", 60)
+        await do("retire", self.KEY, "a", 60)
 
-        assert [b"hold 2"] == await do("get", [self.KEY])
+        assert {"a": pytest.approx(60, abs=10)} == await self.holds(do)
         assert 50_000 < stack.lifetime_ms(self.KEY)
+
+    async def test_several_hold(self, stack: Stack, do: Do) -> None:
+        """Each holder holds for itself; the key lives until the last of them is done."""
+        await do("retire", self.KEY, "a", 60)
+        await do("retire", self.KEY, "", 30)
+        await do("retire", self.KEY, "b", 1000)
+        both = await self.holds(do)
+
+        await do("retire", self.KEY, "b", 0)
+        await do("retire", self.KEY, "stranger", 0)
+
+        assert {"": 30, "a": 60, "b": 1000} == pytest.approx(both, abs=10)
+        assert {"": 30, "a": 60} == pytest.approx(await self.holds(do), abs=10)
+        assert 50_000 < stack.lifetime_ms(self.KEY) <= 60_000
+
+    async def test_the_last_holder_frees_the_key(self, do: Do) -> None:
+        """When nobody holds any more, an epoch can be planted at once."""
+        await do("retire", self.KEY, "a", 60)
+        await do("retire", self.KEY, "b", 60)
+        for holder in "ab":
+            await do("retire", self.KEY, holder, 0)
+
+        assert await do("add", self.KEY, b"epoch", 60)
+
+    async def test_lapsed_holders_are_forgotten(self, do: Do) -> None:
+        """A holder whose time is up does not stand longer because another's is not."""
+        lapsed = {"gone": time.time() - 1, "a": time.time() + 60}
+        await do("put", {self.KEY: epochs.hold(lapsed)}, 60)
+
+        await do("retire", self.KEY, "", 0)
+
+        assert ["a"] == list(await self.holds(do))
 
     async def test_hold_keeps_others_out(self, do: Do) -> None:
         """While a hold stands nothing can be added in its place."""
-        await do("retire", self.KEY, b"hold", 60)
+        await do("retire", self.KEY, "a", 60)
 
         assert not await do("add", self.KEY, b"epoch", 60)
 
@@ -259,7 +298,7 @@ class TestRetire:
         names = [f"{{urn:x:{n}}}#epoch" for n in range(30)]
         await do("put", dict.fromkeys(names, b"epoch"), 60)
         for name in names:
-            await do("retire", name, b"hold", 0)
+            await do("retire", name, "", 0)
 
         assert [None] * 30 == list(await do("get", names))
 

@@ -75,13 +75,12 @@ class _Shelf:
             del self.stored[key]
         return len(keys)
 
-    def _retire(self, key: str, hold: bytes, ttl: float) -> None:
+    def _retire(self, key: str, holder: str, ttl: float) -> None:
         self._ask("retire", key)
-        stands = self.value(key)
-        held = stands is not None and stands[:1] == hold[:1]
-        if ttl and not (held and self.life(key) > ttl):
-            self.stored[key] = hold, self.clock.now + ttl
-        elif not ttl and not held:
+        held, life = epochs.retired(self.value(key), holder, ttl, self.clock.time())
+        if held is not None:
+            self.stored[key] = held, self.clock.now + life
+        else:
             self.stored.pop(key, None)
 
 
@@ -136,15 +135,15 @@ class BothSidedLayer(SyncLayer, AsyncLayer):
 class RetiringLayer(SyncLayer):
     """A layer that retires an epoch in one step."""
 
-    def retire(self, key: str, hold: bytes, ttl: float) -> None:
-        self._retire(key, hold, ttl)
+    def retire(self, key: str, holder: str, ttl: float) -> None:
+        self._retire(key, holder, ttl)
 
 
 class AsyncRetiringLayer(AsyncLayer):
     """A layer that retires an epoch in one awaited step."""
 
-    async def aretire(self, key: str, hold: bytes, ttl: float) -> None:
-        self._retire(key, hold, ttl)
+    async def aretire(self, key: str, holder: str, ttl: float) -> None:
+        self._retire(key, holder, ttl)
 
 
 def plant_epoch(layer: _Shelf, key: str, ttl: float = 3600.0) -> bytes:

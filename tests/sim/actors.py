@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gcache.core.visit import Call
@@ -41,6 +42,11 @@ def add_putter(world: World, name: str, process: str, is_current: bool) -> None:
 def add_writer(world: World, name: str, process: str, hold_sec: float = 0, tries: int = 1) -> None:
     """Add an actor that commits to the source and then invalidates, again if that fails."""
     world.join(name, process, _writes(world, world.process(process), name, hold_sec, tries))
+
+
+def add_invalidating(world: World, name: str, process: str, hold_sec: float, renewals: int = 0) -> None:
+    """Add an actor that commits to the source while it holds the entity, and invalidates after that."""
+    world.join(name, process, _invalidates(world, world.process(process), name, hold_sec, renewals))
 
 
 def add_flusher(world: World, name: str, process: str) -> None:
@@ -107,6 +113,27 @@ async def _writes(world: World, process: Process, name: str, hold_sec: float, tr
         if not failures:
             await _conclude(world, this, process, started + hold_sec if hold_sec else 0.0)
             return
+
+
+async def _invalidates(world: World, process: Process, name: str, hold_sec: float, renewals: int) -> None:
+    removal = process.chain.removal
+    for _ in range(1 + renewals):
+        held_until = await moment(f"{name} holds", lambda: world.store.now) + hold_sec
+        if not await removal.hold(world.runtime, KEY_TYPE, ID, name, hold_sec):
+            await moment(
+                f"{name} is held",
+                partial(world.history.hold_is_announced, process.name, name, held_until),
+            )
+
+    def leave() -> None:
+        world.source.commit()
+        world.history.invalidation_begins(name)
+        world.history.hold_is_released(name)
+
+    await moment(f"commits, and {name} leaves", leave)
+    failures, _ = await removal.invalidate(world.runtime, KEY_TYPE, ID, 0, name)
+    if not failures:
+        await _conclude(world, name, process, 0.0)
 
 
 async def _flushes(world: World, process: Process, name: str) -> None:

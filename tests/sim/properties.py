@@ -3,8 +3,9 @@
 1. *Exact*: no read that starts after an invalidation has returned yields a value whose load began before
    that invalidation started. The one exception is the contract's: without a bus, the memory layer of
    another process may answer until its TTL ends.
-2. *Held*: while a hold stands nothing replaces it in the authority but a longer one, no call that started
-   under it writes an entry, and a read that started after it was announced is served by its own load.
+2. *Held*: until a holder's time is up, or it has begun to end its hold itself, it stands in the authority;
+   no call that started under it writes an entry, and a read that started after it was announced is served
+   by its own load.
 3. *Alive*: nobody waits for ever, nobody gets an exception but the source's own, and no part of the
    chain breaks and is covered up for.
 4. *Tidy*: when all are done, no flight is left.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gcache.core.epochs import standing
+from gcache.core.epochs import ANYBODY, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,17 +26,18 @@ if TYPE_CHECKING:
 class Reading:
     """What one call can know when it starts: which invalidations have ended, and until when it is held.
 
-    `announced_until` is that of the invalidations that have returned, `announced_here_until` that of those
-    in its own process, `held_until` that of whatever stands in the authority.
+    `announced` are the holds of what has returned, by process and holder, and `holders` those that stand in
+    the authority.
     """
 
-    __slots__ = ("actor", "announced_here_until", "announced_until", "ended", "held_until", "process")
+    __slots__ = ("actor", "announced", "ended", "holders", "process")
 
     def __init__(self, actor: str, process: str) -> None:
         self.actor = actor
         self.process = process
         self.ended: frozenset[tuple[str, str]] = frozenset()
-        self.announced_until = self.announced_here_until = self.held_until = 0.0
+        self.announced: tuple[tuple[tuple[str, str], float], ...] = ()
+        self.holders: frozenset[str] = frozenset()
 
 
 class History:
@@ -52,8 +54,9 @@ class History:
         self.loads: dict[str, frozenset[str]] = {}
         self.vouched: dict[str, str] = {}
         self.readings: dict[str, Reading] = {}
-        self.held_until = 0.0
-        self.announced: dict[str, float] = {}
+        self.holds: dict[str, float] = {}
+        self.released: frozenset[str] = frozenset()
+        self.announced: dict[tuple[str, str], float] = {}
         self.is_hold_lost = False
         self.actor = ""
         self._touch = touch
@@ -63,10 +66,15 @@ class History:
         self._touch("begun", True)
         self.begun |= {name}
 
-    def invalidation_ends(self, name: str, process: str, held_until: float) -> None:
+    def invalidation_ends(self, name: str, process: str, held_until: float = 0.0) -> None:
         self._touch("ended", True)
         self.ended |= {(name, process)}
-        self.announced[process] = max(self.announced.get(process, 0.0), held_until)
+        if held_until:
+            self.hold_is_announced(process, ANYBODY, held_until)
+
+    def hold_is_announced(self, process: str, holder: str, until: float) -> None:
+        self._touch("ended", True)
+        self.announced[process, holder] = max(self.announced.get((process, holder), 0.0), until)
 
     def load_begins(self, value: str) -> None:
         """Remember which invalidations had started when the load of `value` began."""
@@ -84,15 +92,22 @@ class History:
         self._touch("hold", False)
         reading = Reading(self.actor, process)
         reading.ended = self.ended
-        reading.announced_until = max(self.announced.values(), default=0.0)
-        reading.announced_here_until = self.announced.get(process, 0.0)
-        reading.held_until = self.held_until
+        reading.announced = tuple(sorted(self.announced.items()))
+        reading.holders = frozenset(self.holds)
         self.readings[self.actor] = reading
         return reading
 
-    def hold_is_set(self, until: float) -> None:
+    def holds_are_set(self, holds: dict[str, float]) -> None:
         self._touch("hold", True)
-        self.held_until = max(self.held_until, until)
+        for holder, until in holds.items():
+            if holder not in self.released:
+                self.holds[holder] = max(self.holds.get(holder, 0.0), until)
+
+    def hold_is_released(self, holder: str) -> None:
+        """A holder begins to end its hold: nothing more is asked of it."""
+        self._touch("hold", True)
+        self.released |= {holder}
+        self.holds.pop(holder, None)
 
     def hold_is_lost(self) -> None:
         """Somebody who may do so took the hold away: nothing more is asked of holds in this schedule."""
@@ -104,25 +119,33 @@ class History:
         """Check property 2 for an entry that the acting call writes to the authority."""
         self._touch("lost", False)
         reading = self.readings.get(self.actor)
-        if reading is not None and reading.held_until > now and not self.is_hold_lost:
+        if reading is None or self.is_hold_lost:
+            return
+        if any(self.holds.get(holder, 0.0) > now for holder in reading.holders):
             self._fail(f"held: {self.actor} started under a hold that stands, and writes an entry")
 
     def check_hold(self, stored: bytes | None, deadline: float, now: float) -> None:
         """Check property 2 for what stands under the epoch's key in the authority."""
-        if self.held_until > now and not self.is_hold_lost:
+        until = max(self.holds.values(), default=0.0)
+        if until > now and not self.is_hold_lost:
             if standing(stored) != "hold":
-                self._fail(f"held: until second {self.held_until:g} a hold must stand, but {stored!r} does")
-            elif deadline < self.held_until:
-                self._fail(f"held: the hold ends at {deadline:g}, {self.held_until - deadline:g} s early")
+                self._fail(f"held: until second {until:g} a hold must stand, but {stored!r} does")
+            elif deadline < until:
+                self._fail(f"held: the hold ends at {deadline:g}, {until - deadline:g} s early")
 
     def check_value(self, reading: Reading, value: str, from_memory: bool, now: float) -> None:
         """Check properties 1 and 2 for what a read yields. `now` is the authority's."""
         self._touch("lost", False)
+        self._touch("hold", False)
         actor = reading.actor
         binding = {name for name, process in reading.ended if not from_memory or process == reading.process}
         if late := binding - self.loads[value]:
             names = ", ".join(sorted(late))
             self._fail(f"exact: {actor} yields {value!r}, whose load began before {names}")
-        until = reading.announced_here_until if from_memory else reading.announced_until
-        if until > now and not self.is_hold_lost and not value.startswith(f"{actor}."):
+        is_held = any(
+            until > now and holder not in self.released
+            for (process, holder), until in reading.announced
+            if not from_memory or process == reading.process
+        )
+        if is_held and not self.is_hold_lost and not value.startswith(f"{actor}."):
             self._fail(f"held: {actor} started under a hold that stands, and yields {value!r}")

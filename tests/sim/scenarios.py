@@ -12,6 +12,7 @@ from tests.sim.actors import (
     add_cancellation,
     add_eviction,
     add_flusher,
+    add_invalidating,
     add_lapse,
     add_putter,
     add_reader,
@@ -45,6 +46,36 @@ def overlapping_writers(world: World, here: str, there: str) -> None:
     add_writer(world, "longer", here, hold_sec=20)
     add_writer(world, "plain", there)
     add_reader(world, "reader", there)
+
+
+def invalidating_and_reader(world: World, here: str, there: str) -> None:
+    add_invalidating(world, "holder", there, hold_sec=10)
+    add_reader(world, "reader", here, times=2)
+
+
+def invalidating_twice(world: World, here: str, there: str) -> None:
+    add_invalidating(world, "holder", here, hold_sec=10)
+    add_invalidating(world, "other", there, hold_sec=10)
+    add_reader(world, "reader", here)
+
+
+def invalidating_and_buffer(world: World, here: str, there: str) -> None:
+    add_invalidating(world, "holder", here, hold_sec=10)
+    add_writer(world, "writer", there, hold_sec=5)
+    add_reader(world, "reader", there)
+
+
+def invalidating_and_lapse(world: World, here: str, there: str) -> None:
+    add_invalidating(world, "holder", there, hold_sec=10, renewals=1)
+    add_reader(world, "reader", here)
+    add_lapse(world, 8)
+    add_lapse(world, 11, (there,))
+
+
+def failing_invalidating(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    add_invalidating(world, "holder", there, hold_sec=10)
+    add_reader(world, "reader", here)
 
 
 def lapsing_buffers(world: World, here: str, there: str) -> None:

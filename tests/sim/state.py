@@ -56,7 +56,7 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Landing: ("flight",),
     Moment: ("label",),
     Outcome: ("value", "error"),
-    Reading: ("ended", "announced_here_until", "announced_until", "held_until"),
+    Reading: ("ended", "announced", "holders"),
     Tier: ("name",),
     Remote: ("act", "outcome"),
     Load: (),
@@ -83,7 +83,8 @@ class _Describer:
         yield world.faults, world.store.now
         for key, (value, deadline) in sorted(world.store.data.items()):
             yield key, deadline, self._of(value)
-        yield self._of(history.begun), self._of(history.ended), history.held_until, history.is_hold_lost
+        yield self._of(history.begun), self._of(history.ended), history.is_hold_lost
+        yield tuple(sorted(history.holds.items())), self._of(history.released)
         yield tuple(sorted(history.announced.items()))
         for actor in world.actors.values():
             yield actor.name, actor.is_done, self._of(actor.point)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gcache.core.epochs import standing
+from gcache.core.epochs import holds, retired, standing
 
 if TYPE_CHECKING:
     from gcache.core.protocols import Progress
@@ -88,8 +88,7 @@ class PlainStore:
     def _write(self, key: str, value: bytes, ttl: float) -> None:
         self._note(key, True)
         if key.endswith("#epoch"):
-            if standing(value) == "hold":
-                self._history.hold_is_set(self.now + ttl)
+            self._history.holds_are_set(holds(value))
         else:
             self._history.entry_is_written(self.now)
         self.data[key] = (value, self.now + ttl)
@@ -102,12 +101,11 @@ class PlainStore:
 class ExactStore(PlainStore):
     """An authority that retires an epoch in one step, as Redis does."""
 
-    def retire(self, key: str, hold: bytes, ttl: float) -> None:
+    def retire(self, key: str, holder: str, ttl: float) -> None:
         stored = self.look(key)
-        if standing(stored) == "hold" and self.data[key][1] >= self.now + ttl:
-            return
-        if ttl > 0:
-            self._write(key, hold, ttl)
+        held, life = retired(stored, holder, ttl, self.now)
+        if held is not None:
+            self._write(key, held, life)
         elif stored is not None:
             self.drop(key)
 

@@ -88,9 +88,9 @@ def test_a_plain_invalidation_that_deletes_a_hold_is_found(
 ) -> None:
     """A hold outlives an invalidation without a buffer."""
 
-    def retire(self: ExactStore, key: str, hold: bytes, ttl: float) -> None:
+    def retire(self: ExactStore, key: str, holder: str, ttl: float) -> None:
         if ttl > 0:
-            self._write(key, hold, ttl)
+            self._write(key, epochs.hold({holder: self.now + ttl}), ttl)
         else:
             self.drop(key)
 
@@ -100,15 +100,34 @@ def test_a_plain_invalidation_that_deletes_a_hold_is_found(
         explore(scenarios.overlapping_writers, False, processes)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_hold_that_another_holder_deletes_is_found(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    """Whoever is done with writing must leave the hold of whoever is not."""
+    real = ExactStore.retire
+
+    def retire(self: ExactStore, key: str, holder: str, ttl: float) -> None:
+        if holder and not ttl:
+            self.drop(key)
+        else:
+            real(self, key, holder, ttl)
+
+    monkeypatch.setattr(ExactStore, "retire", retire)
+
+    with pytest.raises(Violated, match=r"^held: "):
+        explore(scenarios.invalidating_twice, False, processes)
+
+
 def _kill_only(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     """Leave out one of an invalidation's two kills, before the authority is told and after."""
     real = Generations.kill
     turns: dict[int, bool] = {}
 
-    def kill(self: Generations, entity: str, now: float, hold_sec: float = 0) -> None:
+    def kill(
+        self: Generations, entity: str, now: float, hold_sec: float = 0, holder: str = epochs.ANYBODY
+    ) -> None:
         is_first = turns[id(self)] = not turns.get(id(self), False)
         if is_first == (when == "before"):
-            real(self, entity, now, hold_sec)
+            real(self, entity, now, hold_sec, holder)
 
     monkeypatch.setattr(Generations, "kill", kill)
     monkeypatch.setattr(Generations, "__init__", _starting_over(turns, Generations.__init__))

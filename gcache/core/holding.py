@@ -1,0 +1,94 @@
+"""Holds that stand for as long as somebody wants them to: renewed well before they would lapse."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+_RENEWALS_PER_LEASE = 3
+
+
+def new_holder() -> str:
+    """Return a name that nobody else holds under."""
+    return secrets.token_hex(8)
+
+
+class _Held(NamedTuple):
+    entity: str
+    lease_sec: float
+    due: float
+
+
+class Holding:
+    """The holds that this process keeps standing, by holder.
+
+    `renew` tells the authority that a holder holds an entity for so many seconds more, 0 for no longer. A
+    thread that lives as long as there are any calls it. If it fails, the next round is the next try: a hold
+    that lapses meanwhile costs other processes nothing but what the invalidation at its end takes away
+    again. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, renew: Callable[[str, str, float], object], clock: Callable[[], float]) -> None:
+        self._renew = renew
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._held: dict[str, _Held] = {}
+
+    def begin(self, entity: str, holder: str, lease_sec: float) -> None:
+        """Keep a hold standing that was just set for `lease_sec`."""
+        with self._lock:
+            self._held[holder] = self._due(entity, lease_sec)
+            self._changed.set()
+            if self._thread is None:
+                thread = threading.Thread(target=self._keep_renewing, name="gcache-holds", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # no thread to be had: the hold stands for its lease
+                    return
+                self._thread = thread
+
+    def end(self, holder: str) -> bool:
+        """Renew a hold no more; return whether it was one of this process's."""
+        with self._lock:
+            return self._held.pop(holder, None) is not None
+
+    def close(self) -> None:
+        """Leave all holds to lapse."""
+        with self._lock:
+            self._held.clear()
+            self._changed.set()
+
+    def after_fork(self) -> None:
+        """Leave the parent's holds to the parent."""
+        self.__init__(self._renew, self._clock)  # type: ignore[misc]
+
+    def _due(self, entity: str, lease_sec: float) -> _Held:
+        return _Held(entity, lease_sec, self._clock() + lease_sec / _RENEWALS_PER_LEASE)
+
+    def _keep_renewing(self) -> None:
+        while True:
+            with self._lock:
+                if not self._held:
+                    self._thread = None
+                    return
+                pause = min(held.due for held in self._held.values()) - self._clock()
+                self._changed.clear()
+            if not self._changed.wait(max(0.0, pause)):
+                self._renew_due()
+
+    def _renew_due(self) -> None:
+        now = self._clock()
+        for holder, held in tuple(self._held.items()):
+            if held.due > now:
+                continue
+            self._renew(held.entity, holder, held.lease_sec)
+            with self._lock:
+                is_wanted = holder in self._held
+                if is_wanted:
+                    self._held[holder] = self._due(held.entity, held.lease_sec)
+            if not is_wanted:  # it ended while it was being renewed
+                self._renew(held.entity, holder, 0)
