@@ -13,9 +13,11 @@ from gcache.core.protocols import (
     AsyncCacheLayer,
     CacheLayer,
     ConfigProvider,
+    InvalidationBus,
     KeyBuilder,
     MetricsSink,
     Serializer,
+    Subscription,
 )
 from gcache.errors import (
     DecorationError,
@@ -39,6 +41,7 @@ from gcache.errors import (
 from gcache.toolkit import GCache
 
 if TYPE_CHECKING:
+    from gcache.backends.redis_bus import RedisBus
     from gcache.serializers import ANY, JsonSerializer, PickleSerializer
 
 __all__ = [
@@ -59,6 +62,7 @@ __all__ = [
     "GCacheKey",
     "GCacheKeyConfig",
     "InvalidKey",
+    "InvalidationBus",
     "InvalidationPending",
     "JsonSerializer",
     "KeyBuilder",
@@ -67,10 +71,12 @@ __all__ = [
     "MetricsSink",
     "MissingExtra",
     "PickleSerializer",
+    "RedisBus",
     "RedisConfig",
     "RedisConfigConflict",
     "SerializationError",
     "Serializer",
+    "Subscription",
     "UnknownArgument",
     "UnrenderableArgument",
     "UntrackedUseCase",
@@ -81,7 +87,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the serializers when they are asked for: what they need takes as long as all the rest."""
+    """Import when it is asked for what brings redis, or what takes as long to import as all the rest."""
+    if name == "RedisBus":
+        from gcache.backends.redis_bus import RedisBus
+
+        return RedisBus
     if name in ("ANY", "JsonSerializer", "PickleSerializer"):
         from gcache import serializers
 

@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet, WeakValueDictionary
 
 from gcache.backends.memory import MemoryLayer
+from gcache.core.bus import Announcer
 from gcache.core.calls import IdArg, Shape
 from gcache.core.chain import Chain
 from gcache.core.config import GCacheConfig, GCacheKeyConfig
@@ -22,6 +23,7 @@ from gcache.core.engine import Engine
 from gcache.core.generations import Generations
 from gcache.core.invalidating import Invalidating
 from gcache.core.keys import GCacheKey, UrnKeyBuilder, check_key_type, check_use_case
+from gcache.core.listener import Listener
 from gcache.core.methods import rewrapped
 from gcache.core.notices import Notices
 from gcache.core.policies import Policies
@@ -53,25 +55,37 @@ class GCache:
         tiers = link(_tiers(config))
         memory = [(tier.name, tier.memory) for tier in tiers if tier.in_process]
         sink = config.metrics or _default_sink()
-        notices = Notices(time.monotonic)
-        recorder = Recorder(sink, notices, memory, time.monotonic)
+        clock = time.monotonic
+        notices = Notices(clock)
+        recorder = Recorder(sink, notices, memory, clock)
         generations = Generations()
         troubles = Troubles(recorder, notices)
+        bus = config.invalidation_bus
+        announcer = None if bus is None else Announcer(bus, config.urn_prefix)
         chain = Chain(
             tiers,
             UrnKeyBuilder(config.urn_prefix),
-            Wire(recorder, troubles, time.monotonic),
+            Wire(recorder, troubles, clock),
             Policies(
-                config.cache_config_provider, config.config_refresh_sec, tiers, time.monotonic, troubles
+                config.cache_config_provider,
+                config.config_refresh_sec,
+                tiers,
+                clock,
+                troubles,
+                bus is not None,
             ),
             generations,
             recorder,
             troubles,
-            time.monotonic,
+            clock,
             time.time,
+            announcer,
+        )
+        listener = (
+            None if announcer is None else Listener(announcer, chain.removal, recorder, troubles, clock)
         )
         self._engine = Engine(
-            chain, generations, recorder, notices, troubles, time.monotonic, self._serializer_for
+            chain, generations, recorder, notices, troubles, clock, self._serializer_for, listener
         )
         _claim(self._prefix, self)
         _engines.add(self._engine)

@@ -15,6 +15,7 @@ from gcache.core.runtime import Outcome
 from gcache.core.visit import Call, Visit
 
 if TYPE_CHECKING:
+    from gcache.core.bus import Announcer
     from gcache.core.flights import Flight, Ticket
     from gcache.core.generations import Generations
     from gcache.core.policies import Policies
@@ -46,6 +47,7 @@ class Chain:
         troubles: Troubles,
         clock: Callable[[], float],
         now: Callable[[], float],
+        announcer: Announcer | None = None,
     ) -> None:
         """`clock` is monotonic and rules this process's memory; `now` is Unix time and goes into entries."""
         self.tiers = tiers
@@ -61,7 +63,7 @@ class Chain:
         last = tiers[-1]
         self._authority = Authority(last, now, self._give_up) if last.is_authority else None
         self.removal = Removal(
-            tiers, self._authority, keys, self.flights, generations, recorder, troubles, clock
+            tiers, self._authority, keys, self.flights, generations, recorder, troubles, clock, announcer
         )
 
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
@@ -156,7 +158,9 @@ class Chain:
         steps = () if policy is None else self._steps(policy, call, entity)
         if not steps:
             if counted:
-                reason = "missing_config" if policy is None else "ramped_down"
+                reason = (
+                    "missing_config" if policy is None else "cut_off" if use_case.is_shut else "ramped_down"
+                )
                 self._count(call, Disabled(use_case.name, use_case.key_type, reason))
             return None
         visit = Visit(call, steps, entity, self._generations.of(entity))
@@ -167,9 +171,12 @@ class Chain:
         return visit
 
     def _steps(self, policy: Policy, call: Call, entity: str | None) -> tuple[Step, ...]:
-        if not policy.is_partial:
-            return policy.all
-        return policy.steps(call.use_case.name, entity or f"{call.key.key_type}:{call.key.id}")
+        steps = policy.all
+        if policy.is_partial:
+            steps = policy.steps(call.use_case.name, entity or f"{call.key.key_type}:{call.key.id}")
+        if call.use_case.is_shut:
+            return tuple(step for step in steps if not step.tier.in_process)
+        return steps
 
     async def _look(self, runtime: Runtime, visit: Visit, counted: bool = True) -> Entry | None:
         """Ask the layers, nearest first; what one has is filled in to those before it."""

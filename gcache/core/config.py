@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from gcache.core.keys import DEFAULT_PREFIX, check_prefix
-from gcache.core.protocols import AsyncCacheLayer, CacheLayer, ConfigProvider, MetricsSink, Serializer
+from gcache.core.protocols import (
+    AsyncCacheLayer,
+    CacheLayer,
+    ConfigProvider,
+    InvalidationBus,
+    MetricsSink,
+    Serializer,
+)
 from gcache.errors import GCacheConfigError, RedisConfigConflict
 
 if TYPE_CHECKING:
@@ -122,6 +129,9 @@ class GCacheConfig:
     `layers` is a chain of one's own, nearest first. Without it the chain is the memory layer with room
     for `local_max_entries`, followed by Redis if `redis_config` or `redis_client_factory` is given.
 
+    `invalidation_bus`, such as `RedisBus(RedisConfig(...))`, has invalidations and flushes reach the memory
+    layers of other processes. Tracked use cases stay out of memory while it cannot be heard.
+
     `serializer` is for functions that name none; without it each gets a pickle serializer that trusts
     the classes of its return annotation. `metrics` defaults to Prometheus where that is installed.
     """
@@ -130,6 +140,7 @@ class GCacheConfig:
     redis_config: RedisConfig | None = None
     redis_client_factory: RedisClientFactory | None = None
     layers: Sequence[CacheLayer[Any] | AsyncCacheLayer[Any]] | None = None
+    invalidation_bus: InvalidationBus | None = None
     urn_prefix: str = field(default=DEFAULT_PREFIX, converter=check_prefix)
     config_refresh_sec: float = 1.0
     local_max_entries: int = 100_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from gcache.core.epochs import ANYBODY
 from gcache.core.events import Disabled
 from gcache.core.holding import Holding
 from gcache.core.runtime import LoopRuntime, Operation, ThreadRuntime, drive
+from gcache.core.troubles import BUS
 from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable, UseCaseTaken
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from gcache.core.entries import Entry
     from gcache.core.generations import Generations
     from gcache.core.keys import GCacheKey
+    from gcache.core.listener import Listener
     from gcache.core.notices import Notices
     from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
     from gcache.core.recorder import Recorder
@@ -42,6 +45,7 @@ class Engine:
         troubles: Troubles,
         clock: Callable[[], float],
         default_serializer: Callable[[Callable[..., Any] | None], Serializer],
+        listener: Listener | None = None,
     ) -> None:
         self.chain = chain
         self.recorder = recorder
@@ -56,6 +60,9 @@ class Engine:
         self._notices = notices
         self._use_cases: dict[tuple[str, str, bool], UseCase] = {}
         self._names: set[str] = set()
+        self._listener = listener
+        if listener is not None:
+            weakref.finalize(self, listener.stop)
         self._holding = Holding(chain.removal.renew, clock)
         self._lock = threading.Lock()
 
@@ -80,7 +87,7 @@ class Engine:
                 )
             self._names.add(use_case.name)
             self._use_cases[use_case.name, use_case.key_type, use_case.tracked] = use_case
-        self.recorder.watch(use_case)
+        self._watch(use_case)
 
     def use_case_of(self, key: GCacheKey) -> UseCase:
         """Return the use case of an explicit key: that of the function of this name, if there is one."""
@@ -90,7 +97,7 @@ class Engine:
             with self._lock:
                 new = UseCase(*parts, self.default_serializer(None), None, self.chain.tiers[0].name)
                 found = self._use_cases.setdefault(parts, new)
-            self.recorder.watch(found)
+            self._watch(found)
         return found
 
     def is_off(self, use_case: UseCase) -> bool:
@@ -102,6 +109,8 @@ class Engine:
             self.recorder.record(Disabled(use_case.name, use_case.key_type, "closed"))
             return True
         self.recorder.keep_delivering()
+        if self._listener is not None:
+            self._listener.keep_listening()
         return False
 
     def read(self, call: Call) -> Any:
@@ -172,14 +181,14 @@ class Engine:
 
     def close(self) -> None:
         if self._shut():
-            self._try_pending()
+            self._wind_up()
             drive(self.chain.removal.close(self.threads))
             self.loops.close()
             self.recorder.close()
 
     async def aclose(self) -> None:
         if self._shut():
-            await self.loops.attempt(Operation(self._try_pending))
+            await self.loops.attempt(Operation(self._wind_up))
             await self.chain.removal.close(self.loops)
             self.loops.close()
             self.recorder.close()
@@ -192,16 +201,26 @@ class Engine:
         self.recorder.after_fork()
         self._notices.after_fork()
         self._holding.after_fork()
+        if self._listener is not None:
+            self._listener.after_fork()
         self.loops.after_fork()
 
     def _ended(self, holder: str) -> str:
         """Return who is to end a hold: nobody in a child of the process that set it."""
         return holder if self._holding.end(holder) else ANYBODY
 
-    def _try_pending(self) -> None:
+    def _watch(self, use_case: UseCase) -> None:
+        self.recorder.watch(use_case)
+        if self._listener is not None:
+            self._listener.watch(use_case)
+
+    def _wind_up(self) -> None:
+        """Have the threads that talk to the authority and the bus come to their ends."""
         left = self.chain.removal.pending.close()
         if left:
             self.troubles.never_told(left)
+        if self._listener is not None:
+            self._listener.close()
 
     def _must_be_open(self) -> None:
         if self.is_closed:
@@ -209,6 +228,8 @@ class Engine:
 
     def _shut(self) -> bool:
         self._holding.close()
+        if self._listener is not None:
+            self._listener.stop()
         with self._lock:
             was_open, self.is_closed = not self.is_closed, True
             for use_case in self._use_cases.values():
@@ -218,17 +239,22 @@ class Engine:
 
 def _told(failures: Failures) -> None:
     if failures:
-        names = ", ".join(repr(name) for name, _ in failures)
         raise LayerUnavailable(
-            f"The layer {names} could not be told, and what it holds may still be served: call again later."
+            f"{_named(failures)} could not be told, and what is to be forgotten may still be served: "
+            "call again later."
         ) from failures[0][1]
 
 
 def _invalidated(failures: Failures, will_be_done: bool) -> None:
     if will_be_done:
-        name, error = failures[0]
         raise InvalidationPending(
-            f"The layer {name!r} could not be told yet. It will be, for as long as this process lives; until "
-            "then other processes may serve what is invalidated."
-        ) from error
+            f"{_named(failures)} could not be told yet. It is told again for as long as this process lives; "
+            "until it has heard other processes may serve what is invalidated."
+        ) from failures[0][1]
     _told(failures)
+
+
+def _named(failures: Failures) -> str:
+    names = [f"the {name}" if name == BUS else f"the layer {name!r}" for name, _ in failures]
+    text = " and ".join(names)
+    return text[:1].upper() + text[1:]

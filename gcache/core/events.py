@@ -102,6 +102,23 @@ class Pending(NamedTuple):
     waiting: int
 
 
+class Listening(NamedTuple):
+    """This process hears of invalidations in others (1), or is cut off from the bus (0)."""
+
+    hears: Literal[0, 1]
+
+
 Event: TypeAlias = (
-    Hit | Miss | Disabled | Error | Invalidation | Get | Load | Serialization | Size | Entries | Pending
+    Hit
+    | Miss
+    | Disabled
+    | Error
+    | Invalidation
+    | Get
+    | Load
+    | Serialization
+    | Size
+    | Entries
+    | Pending
+    | Listening
 )

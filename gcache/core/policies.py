@@ -38,6 +38,7 @@ class Policies:
         tiers: Sequence[Tier],
         clock: Callable[[], float],
         troubles: Troubles,
+        is_bus_there: bool = False,
     ) -> None:
         self._provider: Operation[[Any], Any] | None = None
         if provider is not None:
@@ -47,6 +48,7 @@ class Policies:
         self._tiers = tiers
         self._clock = clock
         self._troubles = troubles
+        self._is_bus_there = is_bus_there
         self._flights = Flights()
 
     async def of(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> Policy | None:
@@ -113,7 +115,7 @@ class Policies:
                 config = None
         config = config or use_case.default_config
         policy = None if config is None else Policy(config, self._tiers, use_case.tracked)
-        if use_case.tracked and policy is not None and policy.keeps_copies:
+        if use_case.tracked and policy is not None and policy.keeps_copies and not self._is_bus_there:
             self._troubles.kept_out_of_reach(use_case)
         use_case.adopt(policy, self._next())
 

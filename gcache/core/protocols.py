@@ -133,6 +133,49 @@ class EpochRetirer(Protocol):
         ...
 
 
+class Subscription(Protocol):
+    """What is published on one channel of a bus, from the moment on at which this was made."""
+
+    def receive(self, timeout_sec: float) -> bytes | None:
+        """Return the next message, or None if none has come within `timeout_sec`.
+
+        Raises anything as soon as a message may have been missed, and never connects anew in silence: core
+        drops what it holds, and subscribes again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection. Called by the thread that receives."""
+        ...
+
+
+class InvalidationBus(Protocol):
+    """Carries short messages to all processes that have subscribed to a channel.
+
+    Core takes care of what the messages say, of listening in a thread of its own, and of silence: it sends
+    itself a message when it has heard none for a while. A bus may have `apublish` and `aclose`, too, for
+    those who call from event loops; without them `publish` runs in a thread.
+    """
+
+    def publish(self, channel: str, message: bytes) -> None:
+        """Send `message` to all who have subscribed to `channel`, also in this process.
+
+        Called from any thread. Raises anything if it may not have been sent: it will be sent again.
+        """
+        ...
+
+    def subscribe(self, channel: str) -> Subscription:
+        """Return once every message that is published from now on will be received.
+
+        Called by one thread at a time, anew after each failure. Raises anything if it cannot.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections. Called once, after the last subscription was closed."""
+        ...
+
+
 class KeyBuilder(Protocol):
     """Turns structured keys into the strings that layers store entries under."""
 

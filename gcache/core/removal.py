@@ -12,14 +12,16 @@ from gcache.core.epochs import ANYBODY
 from gcache.core.events import Invalidation
 from gcache.core.pending import Pending
 from gcache.core.runtime import ThreadRuntime, drive
+from gcache.core.troubles import BUS
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
+    from gcache.core.bus import Announcer
     from gcache.core.flights import Flights
     from gcache.core.generations import Generations
     from gcache.core.protocols import KeyBuilder, Progress
     from gcache.core.recorder import Recorder
-    from gcache.core.runtime import Runtime
+    from gcache.core.runtime import Outcome, Runtime
     from gcache.core.tiers import Tier, Verb
     from gcache.core.troubles import Troubles
 
@@ -40,6 +42,7 @@ class Removal:
         recorder: Recorder,
         troubles: Troubles,
         clock: Callable[[], float],
+        announcer: Announcer | None,
     ) -> None:
         self._tiers = tiers
         self._authority = authority
@@ -49,6 +52,7 @@ class Removal:
         self._recorder = recorder
         self._troubles = troubles
         self._clock = clock
+        self._announcer = announcer
         self.pending = Pending(self._tell_again, recorder.record, clock)
 
     async def delete(self, runtime: Runtime, name: str) -> Failures:
@@ -109,36 +113,62 @@ class Removal:
                         break
                     removed += outcome.value
                     report(0)
+            if self._announcer is not None:
+                unheard = _unheard(await self._announcer.flushed(runtime))
+                self._report(unheard)
+                failures += unheard
         finally:
             self._generations.kill_all()
         return failures
 
+    def forget(self, entity: str) -> None:
+        """End an entity's entries in this process: another one has invalidated it."""
+        self._generations.kill(entity, self._clock())
+
+    def drop(self) -> None:
+        """Forget all that this process's memory holds."""
+        self._generations.kill_all()
+        for tier in self._tiers:
+            if tier.in_process:
+                for prefix in self._keys.prefixes:
+                    tier.memory.clear(prefix)
+
     async def close(self, runtime: Runtime) -> Failures:
-        """Close the layers that were ever used; return what failed."""
-        return await self._tell_all(runtime, "close")
+        """Close the layers that were ever used, and the bus; return what failed."""
+        failures = await self._tell_all(runtime, "close")
+        if self._announcer is not None:
+            failures += _unheard(await self._announcer.close(runtime))
+        return failures
 
     def _tell_again(self, entity: str, hold_sec: float) -> bool:
         return not drive(self._retire(ThreadRuntime(), entity, ANYBODY, hold_sec))
 
     async def _retire(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Failures:
-        """Take an entity's epoch away, here and in the authority; return what failed.
+        """Take an entity's epoch away, here and in the authority, and tell the bus; return what failed.
 
         This process's entries die twice: first, so that what is under way here is not written after the
-        authority was told; and last, for what was read from it meanwhile.
+        authority was told; and last, for what was read from it meanwhile. The bus comes after the authority:
+        whoever hears of it and reads again must not find what was there before.
         """
+        failures: Failures = []
         self._generations.kill(entity, self._clock(), hold_sec, holder)
         try:
             if self._authority is not None:
                 outcome = await self._authority.retire(runtime, entity, holder, hold_sec)
                 if outcome.error is not None:
-                    return [(self._authority.tier.name, outcome.error)]
+                    failures.append((self._authority.tier.name, outcome.error))
+            if self._announcer is not None:
+                failures += _unheard(await self._announcer.invalidated(runtime, entity))
         finally:
             self._generations.kill(entity, self._clock(), hold_sec, holder)
-        return []
+        return failures
 
     def _report(self, failures: Failures, key_type: str = "") -> None:
         for name, error in failures:
-            self._troubles.layer_failed(name, error, key_type=key_type)
+            if name == BUS:
+                self._troubles.bus_failed(error, key_type)
+            else:
+                self._troubles.layer_failed(name, error, key_type=key_type)
 
     async def _tell_all(self, runtime: Runtime, verb: Verb, *args: Any) -> Failures:
         failures: Failures = []
@@ -150,3 +180,7 @@ class Removal:
                 failures.append((tier.name, outcome.error))
                 self._troubles.layer_failed(tier.name, outcome.error)
         return failures
+
+
+def _unheard(outcome: Outcome[None]) -> Failures:
+    return [] if outcome.error is None else [(BUS, outcome.error)]

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gcache.core.use_case import UseCase
 
 _QUIET_SEC = 60.0
+BUS = "invalidation bus"
+"""What stands for the bus where failures name a layer."""
 
 
 class Troubles:
@@ -29,6 +31,26 @@ class Troubles:
             ("layer", name, type(error)),
             "Layer %r failed and is done without; calls go on to the next layer or the source: %s",
             name,
+            described(error),
+            again_after=_QUIET_SEC,
+        )
+
+    def bus_failed(self, error: Exception, key_type: str = "") -> None:
+        """The other processes could not be told of an invalidation."""
+        self._recorder.record(Error("", key_type, BUS, type(error).__name__, False))
+        self._notices.warn(
+            (BUS, type(error)),
+            "The invalidation bus failed; it is told again until it has heard: %s",
+            described(error),
+            again_after=_QUIET_SEC,
+        )
+
+    def cut_off(self, error: Exception) -> None:
+        """This process cannot hear of invalidations in others."""
+        self._recorder.record(Error("", "", BUS, type(error).__name__, False))
+        self._notices.warn(
+            "cut off",
+            "Cut off from the invalidation bus; tracked use cases do without memory until it is heard: %s",
             described(error),
             again_after=_QUIET_SEC,
         )
@@ -95,8 +117,9 @@ class Troubles:
         """A tracked use case is kept in memory, which invalidations in other processes do not reach."""
         self._notices.warn(
             ("out of reach", use_case.name),
-            "Use case %r is tracked and kept in memory too: an invalidation elsewhere ends the copy "
-            "only when its TTL does. Leave the memory layer out of its ttl_sec if that is too long.",
+            "Use case %r is tracked and kept in memory too: an invalidation elsewhere ends the copy only "
+            "when its TTL does. If that is too long, give GCacheConfig an invalidation_bus, or leave the "
+            "memory layer out of its ttl_sec.",
             use_case.name,
         )
 

@@ -17,7 +17,8 @@ class UseCase:
 
     `hits` counts answers of the in-process layer on the hot path, `bypassed` calls while caching was
     off. Both only grow, and are floats because adding to one is cheaper than making the next int.
-    `open_until` is the time (monotonic) until which the hot path may answer.
+    `open_until` is the time (monotonic) until which the hot path may answer. While it `is_shut` no call
+    may use the memory layer.
     """
 
     __slots__ = (
@@ -68,6 +69,11 @@ class UseCase:
             self.open_until = NEVER
 
     def shut(self) -> None:
-        """Keep the hot path from answering, whatever is adopted from now on."""
+        """Keep the memory layer from answering, whatever is adopted from now on."""
         self.is_shut = True
         self.open_until = NEVER
+
+    def reopen(self) -> None:
+        """Let the memory layer answer again, as far as the policy in force lets it."""
+        self.is_shut = False
+        self.adopt(self.policy, self.policy_due)

@@ -15,6 +15,7 @@ from gcache.core.events import (
     Get,
     Hit,
     Invalidation,
+    Listening,
     Load,
     Miss,
     Pending,
@@ -168,6 +169,12 @@ class _Families:
             registry=None,
             multiprocess_mode="livesum",
         )
+        self.listening = Gauge(
+            "gcache_bus_listening",
+            "1 while this process hears of invalidations in others, 0 while it is cut off.",
+            registry=None,
+            multiprocess_mode="livemin",
+        )
         self.handlers = self._handlers()
 
     def _handlers(self) -> dict[type[Event], Handler]:
@@ -183,6 +190,7 @@ class _Families:
             Size: _measured(lambda labels: self.size.labels(*labels).observe),
             Entries: _measured(lambda labels: self.entries.labels(*labels).set),
             Pending: lambda event: self.pending.set(event.waiting),
+            Listening: lambda event: self.listening.set(event.hears),
         }
 
     def register(self, registry: CollectorRegistry) -> None:
@@ -215,6 +223,7 @@ class _Families:
             self.size,
             self.entries,
             self.pending,
+            self.listening,
         )
 
 

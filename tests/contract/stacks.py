@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import redis.asyncio
 
 from gcache import GCache, GCacheConfig, GCacheKey, GCacheKeyConfig, RedisConfig
-from gcache.core.events import Disabled, Event, Hit, Miss
+from gcache.core.events import Disabled, Event, Hit, Listening, Miss
 
 if TYPE_CHECKING:
     from tests.servers.cluster import Cluster
@@ -91,6 +91,10 @@ class ListSink:
 
     def of(self, *kinds: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kinds)]
+
+    def hears(self) -> list[int]:
+        """What the listener said of itself, in its order."""
+        return [event.hears for event in self.of(Listening)]
 
     def calls(self) -> int:
         """How many calls were counted."""

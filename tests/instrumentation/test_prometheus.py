@@ -24,6 +24,7 @@ from gcache.core.events import (
     Get,
     Hit,
     Invalidation,
+    Listening,
     Load,
     Miss,
     Pending,
@@ -50,6 +51,7 @@ ONE_OF_EACH: list[Event] = [
     Size("GetUser", "user_id", "remote", 900),
     Entries("local", 17),
     Pending(3),
+    Listening(1),
 ]
 
 
@@ -110,6 +112,7 @@ class TestCounts:
             (Size("GetUser", "user_id", "remote", 900), "size_bytes_sum", REMOTE, 900),
             (Entries("local", 17), "entries", {"layer": "local"}, 17),
             (Pending(3), "invalidations_pending", {}, 3),
+            (Listening(1), "bus_listening", {}, 1),
         ],
     )
     def test_event(

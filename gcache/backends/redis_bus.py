@@ -1,0 +1,86 @@
+"""The reference bus: Redis pub/sub, which a Cluster does by shards, so that one node has it all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis.exceptions
+
+from gcache.backends import _redis_clients as clients
+from gcache.backends._redis_lanes import is_cluster
+
+if TYPE_CHECKING:
+    from gcache.core.config import RedisConfig
+
+_MESSAGES = (b"message", b"smessage")
+_ENDS = (b"unsubscribe", b"sunsubscribe")
+
+
+class RedisBus:
+    """Carries invalidations over a Redis or Valkey server, or over a Cluster of Redis 7 or Valkey nodes.
+
+    It has connections of its own: one to listen, and some to publish. Operations raise what redis-py raises.
+    """
+
+    def __init__(self, config: RedisConfig) -> None:
+        self._shared = clients.Shared(lambda: clients.sync_client(config))
+        self._per_loop = clients.PerLoop(lambda: clients.async_client(config), is_ours=True)
+
+    def publish(self, channel: str, message: bytes) -> None:
+        with self._shared.lane() as client:
+            client.execute_command(_command(client, "PUBLISH"), channel, message)
+
+    async def apublish(self, channel: str, message: bytes) -> None:
+        async with self._per_loop.lane() as client:
+            await client.execute_command(_command(client, "PUBLISH"), channel, message)
+
+    def subscribe(self, channel: str) -> RedisSubscription:
+        with self._shared.lane() as client:
+            command, server = _command(client, "SUBSCRIBE"), client
+            if is_cluster(client):
+                client.nodes_manager.initialize()
+                server = client.get_redis_connection(client.get_node_from_key(channel))
+            pool = server.connection_pool
+            connection = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2})
+            return RedisSubscription(connection, command, channel)
+
+    def close(self) -> None:
+        self._shared.close()
+        self._per_loop.close()
+
+    async def aclose(self) -> None:
+        await self._per_loop.aclose()
+        self._shared.close()
+
+
+class RedisSubscription:
+    """What is published on a channel from now on, over a connection of redis-py that never connects anew."""
+
+    def __init__(self, connection: Any, command: str, channel: str) -> None:
+        self._connection = connection
+        try:
+            connection.connect()
+            connection.send_command(command, channel)
+            connection.read_response()
+        except BaseException:
+            connection.disconnect()
+            raise
+
+    def receive(self, timeout_sec: float) -> bytes | None:
+        """Return the next message, None if none comes in time. Raises when the line is cut."""
+        if not self._connection.is_connected:
+            raise redis.exceptions.ConnectionError("The subscription was closed.")
+        if not self._connection.can_read(timeout_sec):
+            return None
+        kind, _, data = self._connection.read_response()
+        if kind in _ENDS:
+            raise redis.exceptions.ConnectionError("The channel has moved to another node.")
+        return data if kind in _MESSAGES else None
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+
+def _command(client: Any, name: str) -> str:
+    """Return the command's name for the kind of server: in a Cluster the channel has a slot, as a key has."""
+    return f"S{name}" if is_cluster(client) else name
