@@ -12,6 +12,7 @@ from tests.sim.process import ENTRY_KEY, EPOCH_KEY, ID, KEY, KEY_TYPE
 from tests.sim.runtime import SourceLoad
 
 if TYPE_CHECKING:
+    from gcache.core.listener import Listener
     from tests.sim.process import Process
     from tests.sim.properties import Reading
     from tests.sim.world import World
@@ -58,6 +59,17 @@ def add_eviction(world: World, *keys: str) -> None:
     """Let the authority forget these keys at one moment, if it ever holds the first of them."""
     what = " and ".join("epoch" if key == EPOCH_KEY else "entry" for key in keys)
     world.join(f"eviction of {what}", "", _evicts(world, keys), is_optional=True)
+
+
+def add_mail(world: World, name: str, cut: bool = False) -> None:
+    """Let what is said on the bus arrive in a process, at any time and in its order.
+
+    With `cut` its line may be cut, which it may notice, and be mended, at any later time each.
+    """
+    process = world.process(name)
+    world.join(f"mail of {name}", "", _arrives(world, process), is_optional=True)
+    if cut:
+        world.join(f"line of {name}", "", _is_cut(world, process), is_optional=True)
 
 
 def add_lapse(world: World, seconds: float, clocks: tuple[str, ...] = ()) -> None:
@@ -164,6 +176,43 @@ async def _evicts(world: World, keys: tuple[str, ...]) -> None:
             world.store.evict(key)
 
     await moment("evicts", evict, lambda: keys[0] in world.store.data)
+
+
+async def _arrives(world: World, process: Process) -> None:
+    line = world.lines[process.name]
+
+    def arrive() -> None:
+        letter = line.take()
+        _listener(process).hear(letter.data)
+        world.history.arrives(process.name, frozenset({letter.about}))
+
+    while True:
+        await moment("arrives", arrive, lambda: bool(line.mail))
+
+
+async def _is_cut(world: World, process: Process) -> None:
+    line, listener = world.lines[process.name], _listener(process)
+
+    def notice() -> None:
+        world.touch(f"ears of {process.name}", True)
+        listener.cut_off()
+        world.history.is_cut_off(process.name, is_deaf=True)
+
+    def hear_again() -> None:
+        world.touch(f"ears of {process.name}", True)
+        line.mend()
+        listener.begin()
+        world.history.is_cut_off(process.name, is_deaf=False)
+
+    await moment("is cut", line.cut)
+    await moment("is noticed to be cut", notice)
+    await moment("is mended", hear_again)
+
+
+def _listener(process: Process) -> Listener:
+    if process.listener is None:
+        raise TypeError("There is a bus in worlds that are made with bus=True.")
+    return process.listener
 
 
 async def _passes(world: World, seconds: float, clocks: tuple[str, ...]) -> None:

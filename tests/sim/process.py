@@ -6,10 +6,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from gcache.backends.memory import MemoryLayer
+from gcache.core.bus import Announcer
 from gcache.core.chain import Chain
 from gcache.core.config import GCacheKeyConfig
 from gcache.core.generations import Generations
 from gcache.core.keys import GCacheKey, UrnKeyBuilder
+from gcache.core.listener import Listener
 from gcache.core.notices import Notices
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gcache.core.entries import Entry
+    from tests.sim.bus import SimBus
     from tests.sim.store import PlainStore, Touch
 
 KEY_TYPE, ID, TTL_SEC, FOREVER = "user", 1, 1000.0, float("inf")
@@ -82,7 +85,13 @@ class Process:
     """A process over the shared authority, with or without memory. Its clock counts its own seconds."""
 
     def __init__(
-        self, name: str, store: PlainStore, has_memory: bool, touch: Touch, fail: Callable[[str], None]
+        self,
+        name: str,
+        store: PlainStore,
+        has_memory: bool,
+        touch: Touch,
+        fail: Callable[[str], None],
+        bus: SimBus | None,
     ) -> None:
         self.name = name
         self.now = 0.0
@@ -101,18 +110,35 @@ class Process:
         self.generations = Generations()
         self.generations._lock = WatchedLock(touch, f"generations of {name}")  # type: ignore[assignment]
         wire, policies = Wire(recorder, troubles, self.clock), Policies(None, 1, tiers, self.clock, troubles)
+        announcer = None if bus is None else Announcer(bus, "bus")
         self.chain = Chain(
-            tiers, KEYS, wire, policies, self.generations, recorder, troubles, self.clock, self.clock
+            tiers,
+            KEYS,
+            wire,
+            policies,
+            self.generations,
+            recorder,
+            troubles,
+            self.clock,
+            self.clock,
+            announcer,
         )
         self.chain.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again
         self.chain.flights.lock = WatchedLock(touch, f"flights of {name}")  # type: ignore[assignment]
         self.use_case = UseCase("Get", KEY_TYPE, True, JsonSerializer(), CONFIG, tiers[0].name)
         self.use_case.adopt(Policy(CONFIG, tiers, True), FOREVER)
+        self.listener: Listener | None = None
+        if announcer is not None:
+            announcer.sender = name
+            self.listener = Listener(announcer, self.chain.removal, recorder, troubles, self.clock)
+            self.listener.watch(self.use_case)
+            self.listener.begin()
 
     def clock(self) -> float:
         return self.now
 
     def remembered(self) -> Entry | None:
         """Return what the hot path of a cached function would answer with."""
-        entry: Entry | None = None if self.memory is None else self.memory.find(ENTRY_KEY, self.now)
+        is_open = self.memory is not None and self.now < self.use_case.open_until
+        entry: Entry | None = self.memory.find(ENTRY_KEY, self.now) if self.memory and is_open else None
         return entry if entry is not None and entry.generation.alive else None

@@ -1,14 +1,15 @@
 """What must hold in every schedule, and the history that it is judged by.
 
 1. *Exact*: no read that starts after an invalidation has returned yields a value whose load began before
-   that invalidation started. The one exception is the contract's: without a bus, the memory layer of
-   another process may answer until its TTL ends.
+   that invalidation started. The one exception is the contract's: the memory layer of another process
+   may answer until its TTL ends, or with a bus until the message has arrived.
 2. *Held*: until a holder's time is up, or it has begun to end its hold itself, it stands in the authority;
    no call that started under it writes an entry, and a read that started after it was announced is served
    by its own load.
 3. *Alive*: nobody waits for ever, nobody gets an exception but the source's own, and no part of the
    chain breaks and is covered up for.
 4. *Tidy*: when all are done, no flight is left.
+5. *Deaf*: a process that knows that it is cut off from the bus answers nothing from memory.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ class Reading:
     the authority.
     """
 
-    __slots__ = ("actor", "announced", "ended", "holders", "process")
+    __slots__ = ("actor", "announced", "ended", "holders", "is_deaf", "process")
 
     def __init__(self, actor: str, process: str) -> None:
         self.actor = actor
         self.process = process
+        self.is_deaf = False
         self.ended: frozenset[tuple[str, str]] = frozenset()
         self.announced: tuple[tuple[tuple[str, str], float], ...] = ()
         self.holders: frozenset[str] = frozenset()
@@ -59,18 +61,45 @@ class History:
         self.announced: dict[tuple[str, str], float] = {}
         self.is_hold_lost = False
         self.actor = ""
+        self.under_way: dict[str, str] = {}
+        self.said: frozenset[str] = frozenset()
+        self.arrived: frozenset[tuple[str, str]] = frozenset()
+        self.deaf: frozenset[str] = frozenset()
         self._touch = touch
         self._fail = fail
 
     def invalidation_begins(self, name: str) -> None:
         self._touch("begun", True)
         self.begun |= {name}
+        self.under_way[self.actor] = name
 
     def invalidation_ends(self, name: str, process: str, held_until: float = 0.0) -> None:
         self._touch("ended", True)
-        self.ended |= {(name, process)}
+        self.ended |= {(name, process)} | {pair for pair in self.arrived if pair[0] == name}
         if held_until:
             self.hold_is_announced(process, ANYBODY, held_until)
+
+    def is_said(self) -> str:
+        """Remember that the acting call tells the others, and return of what."""
+        self._touch("ended", True)
+        name = self.under_way.get(self.actor, "")
+        self.said |= {name}
+        return name
+
+    def arrives(self, process: str, names: frozenset[str]) -> None:
+        """From now on these invalidations count in `process`, as soon as they have ended."""
+        self._touch("ended", True)
+        self.arrived |= {(name, process) for name in names}
+        self.ended |= {(name, process) for name, _ in self.ended if name in names}
+
+    def is_cut_off(self, process: str, is_deaf: bool) -> None:
+        """Note whether `process` knows that it is cut off. What it has missed counts when it hears again."""
+        self._touch("ended", True)
+        if is_deaf:
+            self.deaf |= {process}
+        else:
+            self.deaf -= {process}
+            self.arrives(process, self.said)
 
     def hold_is_announced(self, process: str, holder: str, until: float) -> None:
         self._touch("ended", True)
@@ -94,6 +123,7 @@ class History:
         reading.ended = self.ended
         reading.announced = tuple(sorted(self.announced.items()))
         reading.holders = frozenset(self.holds)
+        reading.is_deaf = process in self.deaf
         self.readings[self.actor] = reading
         return reading
 
@@ -138,6 +168,8 @@ class History:
         self._touch("lost", False)
         self._touch("hold", False)
         actor = reading.actor
+        if from_memory and reading.is_deaf:
+            self._fail(f"deaf: {actor} is answered from memory, though its process cannot hear")
         binding = {name for name, process in reading.ended if not from_memory or process == reading.process}
         if late := binding - self.loads[value]:
             names = ", ".join(sorted(late))

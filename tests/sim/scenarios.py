@@ -14,6 +14,7 @@ from tests.sim.actors import (
     add_flusher,
     add_invalidating,
     add_lapse,
+    add_mail,
     add_putter,
     add_reader,
     add_refresher,
@@ -221,3 +222,49 @@ def cancelled_leader_and_writer(world: World, here: str, there: str) -> None:
 def two_readers(world: World, here: str, there: str) -> None:
     add_reader(world, "reader", here)
     add_reader(world, "second", there, after="reader" if here == there else "")
+
+
+def heard_elsewhere(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here, times=2)
+    add_writer(world, "writer", there)
+    add_mail(world, here)
+
+
+def heard_by_two_readers(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here, times=2)
+    add_reader(world, "second", there)
+    add_writer(world, "writer", there)
+    add_mail(world, here)
+
+
+def cut_off(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here, times=2)
+    add_writer(world, "writer", there)
+    add_mail(world, here, cut=True)
+
+
+def cut_off_block(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_invalidating(world, "holder", there, hold_sec=10)
+    add_mail(world, here, cut=True)
+
+
+def failing_bus(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    add_reader(world, "reader", here)
+    add_writer(world, "writer", there, tries=2)
+    add_mail(world, here)
+
+
+def flush_elsewhere(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here, times=2)
+    add_flusher(world, "flush", there)
+    add_mail(world, here, cut=True)
+
+
+def writers_that_hear_each_other(world: World, here: str, there: str) -> None:
+    add_writer(world, "writer", here)
+    add_writer(world, "other", there)
+    add_reader(world, "reader", here, times=2)
+    add_mail(world, here)
+    add_mail(world, there)

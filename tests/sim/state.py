@@ -22,12 +22,14 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from gcache.core.authority import Authority
+from gcache.core.bus import Announcer, decoded
 from gcache.core.chain import Chain
 from gcache.core.entries import Entry, Generation
 from gcache.core.envelope import open_sealed
 from gcache.core.epochs import standing
 from gcache.core.flights import Flight, Flights, Leading, Ticket, _Route
 from gcache.core.keys import GCacheKey
+from gcache.core.listener import Listener
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
 from gcache.core.removal import Removal
@@ -38,6 +40,7 @@ from gcache.core.visit import Call, Visit
 from gcache.core.wire import Wire
 from gcache.serializers.json import JsonSerializer
 from tests.sim.actor import Actor
+from tests.sim.bus import Line
 from tests.sim.process import ENTRY_KEY, Process
 from tests.sim.properties import Reading
 from tests.sim.runtime import Landing, Load, Moment, Remote, SimRuntime, SourceLoad
@@ -45,8 +48,9 @@ from tests.sim.world import World
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 _CONSTANT = frozenset({
-    Actor, Authority, BuiltinFunctionType, Call, Chain, Flights, FunctionType, GCacheKey, Leading, MethodType,
-    Operation, Policies, Policy, Process, Removal, SimRuntime, SourceLoad, UseCase, Wire, World,
+    Actor, Announcer, Authority, BuiltinFunctionType, Call, Chain, Flights, FunctionType, GCacheKey, Leading,
+    Line, Listener, MethodType, Operation, Policies, Policy, Process, Removal, SimRuntime, SourceLoad,
+    UseCase, Wire, World,
 })  # fmt: skip
 _BELOW = frozenset({SimRuntime.attempt.__code__, SimRuntime.landed.__code__})
 _FIELDS: dict[type, tuple[str, ...]] = {
@@ -56,7 +60,7 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Landing: ("flight",),
     Moment: ("label",),
     Outcome: ("value", "error"),
-    Reading: ("ended", "announced", "holders"),
+    Reading: ("ended", "announced", "holders", "is_deaf"),
     Tier: ("name",),
     Remote: ("act", "outcome"),
     Load: (),
@@ -85,7 +89,9 @@ class _Describer:
             yield key, deadline, self._of(value)
         yield self._of(history.begun), self._of(history.ended), history.is_hold_lost
         yield tuple(sorted(history.holds.items())), self._of(history.released)
-        yield tuple(sorted(history.announced.items()))
+        yield tuple(sorted(history.announced.items())), tuple(sorted(history.under_way.items()))
+        yield self._of(history.said), self._of(history.arrived), self._of(history.deaf)
+        yield tuple((name, line.is_up, tuple(map(tuple, line.mail))) for name, line in world.lines.items())
         for actor in world.actors.values():
             yield actor.name, actor.is_done, self._of(actor.point)
             yield self._of(None if actor.is_done else history.readings.get(actor.name))
@@ -96,7 +102,7 @@ class _Describer:
 
     def _process(self, process: Process) -> Iterator[object]:
         generations = process.generations
-        yield process.now
+        yield process.now, process.use_case.is_shut
         yield self._of(dict(generations._live)), self._of(generations._holds)
         yield self._of(process.chain.flights.routes)
         yield tuple(sorted(process.chain.removal.pending._until.items()))
@@ -150,7 +156,7 @@ class _Describer:
     def _bytes(self, data: bytes) -> object:
         if standing(data) == "epoch":
             return self._name(data)
-        return data if data[:1] == b"h" else self._sealed(data)
+        return data if data[:1] == b"h" or decoded(data) is not None else self._sealed(data)
 
     def _collection(self, thing: Any, kind: type) -> object:
         if kind is Ticket:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tests.sim import scenarios
 from tests.sim.explorer import Explorer, Report
@@ -39,6 +40,17 @@ SHORT: tuple[Scenario, ...] = (
     scenarios.invalidating_and_buffer,
     scenarios.failing_invalidating,
 )
+ON_A_BUS: tuple[Scenario, ...] = (
+    scenarios.heard_elsewhere,
+    scenarios.cut_off,
+    scenarios.failing_bus,
+    scenarios.flush_elsewhere,
+)
+ON_A_BUS_LONG: tuple[Scenario, ...] = (
+    scenarios.heard_by_two_readers,
+    scenarios.cut_off_block,
+    scenarios.writers_that_hear_each_other,
+)
 LONG: tuple[Scenario, ...] = (
     scenarios.lapsing_buffers,
     scenarios.flush_and_writer,
@@ -51,26 +63,37 @@ LONG: tuple[Scenario, ...] = (
 )
 
 
-def worlds(
-    scenario: Scenario, memory: bool = False, processes: int = 1, retires: bool = True
-) -> Callable[[], World]:
+class Place(NamedTuple):
+    """Where a scenario is played: in how many processes, with what, and over which authority."""
+
+    memory: bool = False
+    processes: int = 1
+    retires: bool = True
+    bus: bool = False
+
+    def __str__(self) -> str:
+        layers = "memory and authority" if self.memory else "authority"
+        bus = ", on a bus" if self.bus else ""
+        return f"{self.processes} process{'es' * (self.processes > 1)}, {layers}{bus}"
+
+
+def worlds(scenario: Scenario, place: Place) -> Callable[[], World]:
     """Return what makes the world of a scenario, anew for each schedule."""
 
     def build() -> World:
-        world = World(memory=memory, retires=retires)
-        scenario(world, "p", "p" if processes == 1 else "q")
+        world = World(memory=place.memory, retires=place.retires, bus=place.bus)
+        scenario(world, "p", "p" if place.processes == 1 else "q")
         return world
 
     return build
 
 
-def explore(scenario: Scenario, memory: bool = False, processes: int = 1, retires: bool = True) -> Report:
+def explore(
+    scenario: Scenario, memory: bool = False, processes: int = 1, retires: bool = True, bus: bool = False
+) -> Report:
     """Go through all of a scenario, and print how much it was. Raises Violated."""
     started = time.perf_counter()
-    report = Explorer(worlds(scenario, memory, processes, retires)).explore()
-    layers = "memory and authority" if memory else "authority"
-    sys.stdout.write(
-        f"{scenario.__name__}, {processes} process{'es' * (processes > 1)}, {layers}: {report}, "
-        f"{time.perf_counter() - started:.2f} s\n"
-    )
+    place = Place(memory, processes, retires, bus)
+    report = Explorer(worlds(scenario, place)).explore()
+    sys.stdout.write(f"{scenario.__name__}, {place}: {report}, {time.perf_counter() - started:.2f} s\n")
     return report

@@ -5,7 +5,7 @@ import pytest
 from tests.sim import scenarios
 from tests.sim.explorer import Explorer, Violated
 from tests.sim.scenarios import Scenario
-from tests.sim.suites import IS_LONG, LONG, SHORT, explore, worlds
+from tests.sim.suites import IS_LONG, LONG, ON_A_BUS, ON_A_BUS_LONG, SHORT, Place, explore, worlds
 
 in_every_place = [
     pytest.mark.parametrize("memory", [False, True], ids=["authority", "memory"]),
@@ -45,6 +45,23 @@ def test_every_interleaving_of_more_actors_is_right(scenario: Scenario, memory: 
     assert report.schedules > 0
 
 
+@pytest.mark.parametrize("scenario", ON_A_BUS, ids=_named)
+def test_every_interleaving_on_a_bus_is_right(scenario: Scenario) -> None:
+    """What has arrived counts for the memory of another process, too, and a deaf one does without memory."""
+    report = explore(scenario, memory=True, processes=2, bus=True)
+
+    assert report.schedules > 0
+
+
+@in_long_runs
+@pytest.mark.parametrize("scenario", ON_A_BUS_LONG, ids=_named)
+def test_every_interleaving_of_more_actors_on_a_bus_is_right(scenario: Scenario) -> None:
+    """What holds for a few actors on a bus holds for as many as time allows."""
+    report = explore(scenario, memory=True, processes=2, bus=True)
+
+    assert report.schedules > 0
+
+
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("scenario", [scenarios.refresh_and_writer, scenarios.cancelled_once], ids=_named)
 def test_pruning_loses_no_end(scenario: Scenario, processes: int) -> None:
@@ -65,8 +82,9 @@ def test_pruning_loses_no_end_of_larger_scenarios(scenario: Scenario, processes:
 
 
 def _explore_with_and_without_pruning(scenario: Scenario, processes: int) -> None:
-    pruned = Explorer(worlds(scenario, True, processes))
-    whole = Explorer(worlds(scenario, True, processes), prunes=False)
+    place = Place(memory=True, processes=processes)
+    pruned = Explorer(worlds(scenario, place))
+    whole = Explorer(worlds(scenario, place), prunes=False)
 
     pruned.explore()
     whole.explore()

@@ -10,6 +10,9 @@ from gcache.core.chain import Chain
 from gcache.core.entries import Generation
 from gcache.core.flights import Flight, Ticket
 from gcache.core.generations import Generations
+from gcache.core.listener import Listener
+from gcache.core.removal import Removal
+from gcache.core.use_case import UseCase
 from tests.sim import scenarios
 from tests.sim.explorer import Violated
 from tests.sim.store import ExactStore
@@ -245,3 +248,64 @@ def test_each_check_of_a_dead_generation_is_enough(monkeypatch: pytest.MonkeyPat
     report = explore(scenarios.reader_and_writer, True, 1)
 
     assert report.schedules > 0
+
+
+def _explore_on_a_bus(scenario: scenarios.Scenario) -> None:
+    explore(scenario, memory=True, processes=2, bus=True)
+
+
+def test_a_message_that_nobody_heeds_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the message has arrived, memory must not answer with what it was about."""
+    monkeypatch.setattr(Listener, "hear", lambda self, data: None)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        _explore_on_a_bus(scenarios.heard_elsewhere)
+
+
+def test_a_bus_that_is_told_before_the_authority_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever hears too early reads the old entry once more, and keeps it."""
+    real = Removal._retire
+
+    async def retire(self: Removal, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Any:
+        announcer, self._announcer = self._announcer, None
+        if announcer is not None:
+            await announcer.invalidated(runtime, entity)
+        return await real(self, runtime, entity, holder, hold_sec)
+
+    monkeypatch.setattr(Removal, "_retire", retire)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        _explore_on_a_bus(scenarios.heard_elsewhere)
+
+
+def test_memory_that_is_kept_over_a_cut_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was said while the line was cut was missed: nothing from before may be answered."""
+    monkeypatch.setattr(Removal, "drop", lambda self: None)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        _explore_on_a_bus(scenarios.cut_off)
+
+
+def test_memory_that_a_deaf_process_uses_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who knows that the line is cut must not answer from memory."""
+    monkeypatch.setattr(UseCase, "shut", lambda self: None)
+
+    with pytest.raises(Violated, match=r"^deaf: "):
+        _explore_on_a_bus(scenarios.cut_off)
+
+
+def test_memory_that_the_chain_of_a_deaf_process_uses_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not enough to close the hot path: the chain must leave memory out as well."""
+    real = Chain._steps
+
+    def steps(self: Chain, policy: Any, call: Any, entity: Any) -> Any:
+        was_shut, call.use_case.is_shut = call.use_case.is_shut, False
+        try:
+            return real(self, policy, call, entity)
+        finally:
+            call.use_case.is_shut = was_shut
+
+    monkeypatch.setattr(Chain, "_steps", steps)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        _explore_on_a_bus(scenarios.cut_off)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from gcache.core import epochs
 from gcache.core.runtime import Outcome
 from tests.sim.actor import Actor, Choice, LayerDown, SourceDown
+from tests.sim.bus import Line, SimBus
 from tests.sim.process import EPOCH_KEY, Process
 from tests.sim.properties import History
 from tests.sim.runtime import Landing, Load, Moment, Point, Remote, SimRuntime
@@ -32,7 +33,9 @@ class World:
     does that lies in a socket's buffer.
     """
 
-    def __init__(self, memory: bool = False, retires: bool = True, faults: int = 0) -> None:
+    def __init__(
+        self, memory: bool = False, retires: bool = True, faults: int = 0, bus: bool = False
+    ) -> None:
         self.faults = faults
         self.violation = ""
         self.footprint: Footprint = {}
@@ -45,13 +48,17 @@ class World:
         self.processes: dict[str, Process] = {}
         self.strays: dict[str, Remote] = {}
         self.runtime = SimRuntime(lambda work: self.join(f"spawned {len(self.actors)}", "", work))
+        self.lines: dict[str, Line] = {}
         self._has_memory = memory
+        self._has_bus = bus
         self.counts: dict[str, int] = {}
 
     def process(self, name: str) -> Process:
         """Return the process of this name, which begins to exist when it is first asked for."""
         if name not in self.processes:
-            self.processes[name] = Process(name, self.store, self._has_memory, self.touch, self.fail)
+            bus = SimBus(name, self.lines, self.history) if self._has_bus else None
+            self.lines[name] = Line(name, self.touch)
+            self.processes[name] = Process(name, self.store, self._has_memory, self.touch, self.fail, bus)
         return self.processes[name]
 
     def join(
@@ -197,6 +204,7 @@ class World:
     def _resume(self, actor: Actor, resume: Callable[[], Any]) -> None:
         self.touch(f"generations of {actor.process}", False)
         self.touch(f"clock of {actor.process}", False)
+        self.touch(f"ears of {actor.process}", False)
         acting, self.history.actor = self.history.actor, actor.name
         try:
             actor.go_on(resume)
