@@ -171,7 +171,7 @@ class _Families:
         )
         self.listening = Gauge(
             "gcache_bus_listening",
-            "1 while this process hears of invalidations in others, 0 while it is cut off.",
+            "Whether this process hears of invalidations in others: 1, or 0 while it is cut off.",
             registry=None,
             multiprocess_mode="livemin",
         )

@@ -257,7 +257,7 @@ def failing_bus(world: World, here: str, there: str) -> None:
 
 
 def flush_elsewhere(world: World, here: str, there: str) -> None:
-    add_reader(world, "reader", here, times=2)
+    add_reader(world, "reader", here)
     add_flusher(world, "flush", there)
     add_mail(world, here, cut=True)
 
