@@ -1,4 +1,4 @@
-"""Hold trials, print a table, write build/consistency.json.
+"""Conduct trials, print a table, write build/consistency.json.
 
 Processes, threads and event loops read and write one set of entities, with the memory layer off. A read is
 a violation if it gives a value that had been invalidated before the read began. The exit code is 1 if our
@@ -18,8 +18,8 @@ from benchmarks import results, server
 from benchmarks.consistency import report, subjects
 from benchmarks.consistency.report import HEADER, Row
 from benchmarks.consistency.subjects import Subject
-from benchmarks.consistency.trial import Authority, hold
-from benchmarks.consistency.worker import Load
+from benchmarks.consistency.trial import Authority, conduct
+from benchmarks.consistency.worker import Traffic
 
 _OUTPUT = Path("build", "consistency.json")
 _PEER = Path("build", f"gcache-{subjects.PEER_VERSION}")
@@ -32,12 +32,12 @@ _SERVERS: dict[str, Callable[[], AbstractContextManager[int]]] = {
 
 def main() -> int:
     chosen = _arguments()
-    load = Load(chosen.reads, chosen.processes)
-    contests = [(subjects.ours(), load)]
+    traffic = Traffic(chosen.reads, chosen.processes)
+    contests = [(subjects.ours(), traffic)]
     if chosen.peer:
-        contests += [(subjects.peer(_PEER.resolve()), load)]
+        contests += [(subjects.peer(_PEER.resolve()), traffic)]
     if chosen.buffer_ms:
-        contests += [(subject, _buffered(load, chosen.buffer_ms)) for subject, _ in contests]
+        contests += [(subject, _buffered(traffic, chosen.buffer_ms)) for subject, _ in contests]
     where = results.circumstances()
     results.print_where(where)
     print(f"\n{HEADER}")
@@ -46,9 +46,8 @@ def main() -> int:
         print(row, flush=True)
         rows.append(row)
     report.write(_OUTPUT, where, rows)
-    return (
-        1 if any(row.violations or row.void for row in rows if row.subject.startswith(subjects.OURS)) else 0
-    )
+    ours = [row for row in rows if row.subject.startswith(subjects.OURS)]
+    return 1 if any(row.violations or row.void for row in ours) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -56,21 +55,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--reads", type=int, default=200_000, help="reads in each trial (%(default)s)")
     parser.add_argument("--server", choices=[*_SERVERS, "all"], default="all")
     parser.add_argument("--processes", type=int, default=3, help="that read and write (%(default)s)")
-    parser.add_argument("--peer", action="store_true", help="hold the same trials with the peer")
+    parser.add_argument("--peer", action="store_true", help="conduct the same trials with the peer")
     parser.add_argument(
         "--buffer-ms",
         type=int,
         default=0,
-        help="hold them again with buffers so long, and with writes far enough apart to leave hits",
+        help="conduct them again with buffers so long, and with writes far enough apart to leave hits",
     )
     return parser.parse_args()
 
 
-def _buffered(load: Load, buffer_ms: int) -> Load:
-    return replace(load, buffer_ms=buffer_ms, pause_ms=max(load.pause_ms, 5 * buffer_ms))
+def _buffered(traffic: Traffic, buffer_ms: int) -> Traffic:
+    return replace(traffic, buffer_ms=buffer_ms, pause_ms=max(traffic.pause_ms, 5 * buffer_ms))
 
 
-def _rows(chosen: str, contests: list[tuple[Subject, Load]]) -> Iterator[Row]:
+def _rows(chosen: str, contests: list[tuple[Subject, Traffic]]) -> Iterator[Row]:
     for name, start in _SERVERS.items():
         if chosen not in (name, "all"):
             continue
@@ -78,17 +77,17 @@ def _rows(chosen: str, contests: list[tuple[Subject, Load]]) -> Iterator[Row]:
             print(f"{name:<8} left out: there is no redis-server on the path")
             continue
         with start() as port:
-            for subject, load in contests:
-                yield _row(Authority(name, port, name == "cluster"), subject, load)
+            for subject, traffic in contests:
+                yield _row(Authority(name, port, name == "cluster"), subject, traffic)
 
 
-def _row(authority: Authority, subject: Subject, load: Load) -> Row:
-    buffer = f", buffer {load.buffer_ms} ms" if load.buffer_ms else ""
+def _row(authority: Authority, subject: Subject, traffic: Traffic) -> Row:
+    buffer = f", buffer {traffic.buffer_ms} ms" if traffic.buffer_ms else ""
     name = subject.name + buffer
     try:
-        return report.judged(authority.name, name, load, hold(subject, authority, load))
+        return report.judged(authority.name, name, traffic, conduct(subject, authority, traffic))
     except RuntimeError as void:
-        return Row(authority.name, name, load, void=str(void))
+        return Row(authority.name, name, traffic, void=str(void))
 
 
 if __name__ == "__main__":

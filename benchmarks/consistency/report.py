@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.consistency.history import violations
 from benchmarks.consistency.trial import Trial
-from benchmarks.consistency.worker import Load
+from benchmarks.consistency.worker import Traffic
 
 _COLUMNS = ("server", "subject", "reads", "hits", "invalidations", "violations", "per million", "worst")
 HEADER = "{:<8} {:<28} {:>9} {:>7} {:>13} {:>10} {:>11} {:>10}".format(*_COLUMNS)
@@ -22,7 +22,7 @@ class Row:
 
     server: str
     subject: str
-    load: Load
+    traffic: Traffic
     reads: int = 0
     hit_percent: float = 0
     invalidations: int = 0
@@ -48,13 +48,13 @@ class Row:
         return f"{head} {counts} {self.per_million:>11,.0f} {self.worst_ms:>7,.1f} ms{note}"
 
 
-def judged(server: str, subject: str, load: Load, trial: Trial) -> Row:
+def judged(server: str, subject: str, traffic: Traffic, trial: Trial) -> Row:
     """Compare the readings of a trial with its invalidations."""
     stale_ns = [violation.stale_ns for violation in violations(trial.readings, trial.invalidations)]
     return Row(
         server,
         subject,
-        load,
+        traffic,
         reads=len(trial.readings),
         hit_percent=trial.hit_percent,
         invalidations=len(trial.invalidations),

@@ -20,10 +20,11 @@ from typing import Any
 from benchmarks.consistency import worker
 from benchmarks.consistency.history import Invalidation, Reading
 from benchmarks.consistency.subjects import Subject
-from benchmarks.consistency.worker import Load, Task
+from benchmarks.consistency.worker import Task, Traffic
 from benchmarks.harness import void_unless
 
-_LIMIT_SEC = 600
+_START_SEC = 60
+_SLOWEST_READS_A_SEC = 200
 _LEAST_PERCENT = 20
 _INT = array("q").itemsize
 
@@ -54,26 +55,22 @@ class Trial:
         return 100 * (1 - self.loads / len(self.readings))
 
 
-def hold(subject: Subject, authority: Authority, load: Load) -> Trial:
+def conduct(subject: Subject, authority: Authority, traffic: Traffic) -> Trial:
     """Run the workers of one trial. Raises RuntimeError if they do not do what the trial claims."""
     # Elsewhere nothing is said about the monotonic clock of one process in another.
     void_unless(sys.platform == "linux", "the processes share a clock on Linux only")
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         directory = Path(name)
-        (directory / "source").write_bytes(bytes(load.all_entities * _INT))
+        (directory / "source").write_bytes(bytes(traffic.all_entities * _INT))
         prefix = f"urn:consistency:{uuid.uuid4().hex}"
-        workers = [
-            stack.enter_context(
-                _running(
-                    subject,
-                    Task(load, place, name, authority.port, authority.is_cluster, prefix),
-                )
-            )
-            for place in range(load.processes)
+        tasks = [
+            Task(traffic, place, name, authority.port, authority.is_cluster, prefix)
+            for place in range(traffic.processes)
         ]
-        stack.enter_context(_limit(workers))
-        seconds = _conduct(workers, directory)
-        return _collected(directory, subject, load, seconds)
+        workers = [stack.enter_context(_running(subject, task)) for task in tasks]
+        stack.enter_context(_limit(workers, _START_SEC + traffic.reads / _SLOWEST_READS_A_SEC))
+        seconds = _let_run(workers, directory)
+        return _collected(directory, subject, traffic, seconds)
 
 
 @contextmanager
@@ -97,14 +94,14 @@ def _running(subject: Subject, task: Task) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def _limit(workers: list[subprocess.Popen[str]]) -> Iterator[None]:
+def _limit(workers: list[subprocess.Popen[str]], limit_sec: float) -> Iterator[None]:
     """End workers that hang; whoever waits for them then hears of their end."""
 
     def end() -> None:
         for process in workers:
             process.kill()
 
-    timer = threading.Timer(_LIMIT_SEC, end)
+    timer = threading.Timer(limit_sec, end)
     timer.start()
     try:
         yield
@@ -112,7 +109,7 @@ def _limit(workers: list[subprocess.Popen[str]]) -> Iterator[None]:
         timer.cancel()
 
 
-def _conduct(workers: list[subprocess.Popen[str]], directory: Path) -> float:
+def _let_run(workers: list[subprocess.Popen[str]], directory: Path) -> float:
     """Start all together, let them write until all have read; return the seconds that took."""
     _await_all(workers, "ready\n", directory)
     started = time.monotonic()
@@ -147,9 +144,9 @@ def _last_words(directory: Path, place: int) -> str:
     return (directory / f"errors-{place}").read_text(errors="replace")[-2000:]
 
 
-def _collected(directory: Path, subject: Subject, load: Load, seconds: float) -> Trial:
+def _collected(directory: Path, subject: Subject, traffic: Traffic, seconds: float) -> Trial:
     trial = Trial(seconds)
-    for place in range(load.processes):
+    for place in range(traffic.processes):
         readings = list(map(Reading._make, _triples(directory / f"readings-{place}")))
         invalidations = list(map(Invalidation._make, _triples(directory / f"invalidations-{place}")))
         void_unless(bool(readings and invalidations), f"worker {place} did nothing")
@@ -160,7 +157,7 @@ def _collected(directory: Path, subject: Subject, load: Load, seconds: float) ->
         trial.loads += summary["loads"]
         trial.raised += summary["raised"]
         trial.packages = summary["packages"]
-    _check_meaning(trial, load)
+    _check_meaning(trial, traffic)
     return trial
 
 
@@ -169,10 +166,10 @@ def _triples(path: Path) -> Iterator[tuple[Any, ...]]:
     return zip(*[iter(integers)] * 3, strict=True)
 
 
-def _check_meaning(trial: Trial, load: Load) -> None:
+def _check_meaning(trial: Trial, traffic: Traffic) -> None:
     """The cache must have answered, and most of what was read must have been invalidated by then."""
     reads = len(trial.readings)
-    void_unless(reads + trial.raised >= load.reads, f"{reads:,} of {load.reads:,} reads were done")
+    void_unless(reads + trial.raised >= traffic.reads, f"{reads:,} of {traffic.reads:,} reads were done")
     void_unless(trial.hit_percent >= _LEAST_PERCENT, f"{trial.hit_percent:.1f} % of reads were hits")
     judged = 100 * sum(_began_later(trial)) / reads
     void_unless(judged >= _LEAST_PERCENT, f"{judged:.1f} % of reads came after an invalidation")

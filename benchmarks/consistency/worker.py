@@ -36,7 +36,7 @@ _DISTRIBUTIONS = ("gcache", "gcache-toolkit", "redis", "hiredis")
 
 
 @dataclass(frozen=True)
-class Load:
+class Traffic:
     """How much is done at once. A loop runs `tasks` readers; each thread that writes, and each loop, owns
     `entities` of the entities, so that every entity has one writer. Writes to different entities are
     `pause_ms` apart in the mean; every other write is followed by one to the same entity at once.
@@ -69,7 +69,7 @@ class Load:
 class Task:
     """What one process does, and where: its `place` among the others, and the directory they share."""
 
-    load: Load
+    traffic: Traffic
     place: int
     directory: str
     port: int
@@ -82,7 +82,7 @@ class Task:
     @classmethod
     def parse(cls, text: str) -> Task:
         fields = json.loads(text)
-        return cls(**{**fields, "load": Load(**fields["load"])})
+        return cls(**{**fields, "traffic": Traffic(**fields["traffic"])})
 
 
 class Source:
@@ -96,14 +96,13 @@ class Source:
             self._versions = memoryview(mmap.mmap(file.fileno(), 0)).cast("q")
         self._loads = count()
 
-    @property
-    def loads(self) -> int:
-        """How often it was asked in this process; ask for it once."""
-        return next(self._loads)
-
     def load(self, entity: str) -> int:
         next(self._loads)  # one step, whatever the thread
         return self._versions[int(entity)]
+
+    def total_loads(self) -> int:
+        """Return how often this process has asked, when it no longer does."""
+        return next(self._loads)
 
     def commit(self, entity: int) -> int:
         self._versions[entity] += 1
@@ -127,7 +126,7 @@ class Worker:
     """The readers and writers of this process."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._load = task, task.load
+        self._task, self._traffic = task, task.traffic
         self._source = source = Source(Path(task.directory, "source"))
         self._journals: list[Journal] = []
         self._tickets = count()
@@ -160,9 +159,9 @@ class Worker:
 
     def work(self) -> None:
         """Do everything, as told by the lines of stdin."""
-        jobs: list[Callable[[], object]] = [self._read_in_thread] * self._load.threads
+        jobs: list[Callable[[], object]] = [self._read_in_thread] * self._traffic.threads
         jobs.append(partial(self._write_in_thread, 0))
-        jobs += [partial(self._run_loop, part) for part in range(1, 1 + self._load.loops)]
+        jobs += [partial(self._run_loop, part) for part in range(1, 1 + self._traffic.loops)]
         threads = [threading.Thread(target=_or_die, args=(job,)) for job in jobs]
         print("ready", flush=True)
         sys.stdin.readline()
@@ -206,7 +205,7 @@ class Worker:
             time.sleep(pause_sec)
             version = self._source.commit(entity)
             try:  # by position: implementations do not agree on the name of the buffer
-                self._cache.invalidate(_KEY_TYPE, str(entity), self._load.buffer_ms)
+                self._cache.invalidate(_KEY_TYPE, str(entity), self._traffic.buffer_ms)
             except Exception:
                 _note_failure(journal)
             else:
@@ -218,7 +217,7 @@ class Worker:
             await asyncio.sleep(pause_sec)
             version = self._source.commit(entity)
             try:
-                await self._cache.ainvalidate(_KEY_TYPE, str(entity), self._load.buffer_ms)
+                await self._cache.ainvalidate(_KEY_TYPE, str(entity), self._traffic.buffer_ms)
             except Exception:
                 _note_failure(journal)
             else:
@@ -226,23 +225,23 @@ class Worker:
 
     def _run_loop(self, part: int) -> None:
         async def run() -> None:
-            readers = [self._read_in_task() for _ in range(self._load.tasks)]
+            readers = [self._read_in_task() for _ in range(self._traffic.tasks)]
             await asyncio.gather(self._write_in_task(part), *readers)
 
         asyncio.run(run())
 
     def _entities_to_read(self) -> Iterator[int]:
         """Entities of all processes, until this one has read its share."""
-        while next(self._tickets) < self._load.reads_each:
-            yield random.randrange(self._load.all_entities)
+        while next(self._tickets) < self._traffic.reads_each:
+            yield random.randrange(self._traffic.all_entities)
         self._all_read.set()
 
     def _entities_to_write(self, part: int) -> Iterator[tuple[int, float]]:
         """The own entities of a writer, each with the seconds to wait before."""
-        first = (self._task.place * (1 + self._load.loops) + part) * self._load.entities
+        first = (self._task.place * (1 + self._traffic.loops) + part) * self._traffic.entities
         while not self._ended.is_set():
-            entity = first + random.randrange(self._load.entities)
-            yield entity, random.uniform(0, 2 * self._load.pause_ms / 1000)
+            entity = first + random.randrange(self._traffic.entities)
+            yield entity, random.uniform(0, 2 * self._traffic.pause_ms / 1000)
             if random.random() < 0.5:
                 yield entity, random.uniform(0, 2 * _LOAD_SEC)
 
@@ -257,7 +256,7 @@ class Worker:
                 for journal in self._journals:
                     getattr(journal, name).tofile(file)
         summary = {
-            "loads": self._source.loads,
+            "loads": self._source.total_loads(),
             "raised": sum(journal.raised for journal in self._journals),
             "gcache": gcache.__file__,
             "packages": dict(_versions()),
