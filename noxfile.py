@@ -30,9 +30,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def consistency(session: nox.Session) -> None:
-    """Go through the long interleavings too: some ten minutes."""
+    """Go through the long interleavings too, then through real servers with the peer: a quarter of an hour.
+
+    Arguments, if any, go to pytest, and the servers are left out.
+    """
     session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
     session.run("pytest", "-s", "tests/sim", *session.posargs, env={"GCACHE_LONG": "1"})
+    if not session.posargs:
+        session.run("python", "-m", "benchmarks.consistency", "--peer")
 
 
 @nox.session

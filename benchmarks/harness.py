@@ -97,5 +97,10 @@ def compare(
 
 def expect(actual: object, expected: object) -> None:
     """Stop the benchmark if it does not do what it claims to measure."""
-    if actual != expected:
-        raise RuntimeError(f"The benchmark is void: {actual!r} where {expected!r} was expected.")
+    void_unless(actual == expected, f"{actual!r} where {expected!r} was expected")
+
+
+def void_unless(condition: bool, complaint: str) -> None:
+    """Stop the benchmark with `complaint` unless `condition` holds."""
+    if not condition:
+        raise RuntimeError(f"The benchmark is void: {complaint}.")

@@ -54,9 +54,14 @@ def circumstances() -> dict[str, Any]:
 
 
 def print_head(where: dict[str, Any]) -> None:
+    print_where(where)
+    print(f"\n{_HEADER}")
+
+
+def print_where(where: dict[str, Any]) -> None:
     packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
     print(f"{where['cpu']}, {where['cpus']} CPUs, load {where['load_average']}, {where['system']}")
-    print(f"{where['python']}; {packages}\n\n{_HEADER}")
+    print(f"{where['python']}; {packages}")
 
 
 def write(path: Path, where: dict[str, Any], rows: list[Row]) -> None:

@@ -1,0 +1,1 @@
+"""Whether a read ever gets what was invalidated before: `python -m benchmarks.consistency`."""
