@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.servers.process import Server
 
 GENEROUS_SEC = 4.0  # redis-py's own defaults would wait 5 s, and ten times over
+CALLERS = 40
 sides = pytest.mark.parametrize("side", ["sync", "async"])
 
 
@@ -143,6 +145,50 @@ async def test_frozen_cluster_node(cluster: Cluster, side: str) -> None:
 
     assert took < GENEROUS_SEC
     assert [None] == answers
+
+
+async def all_at_once(layer: RedisLayer, side: str, key: str) -> tuple[float, list[Any]]:
+    """Read `key` for many callers at once; return how long it took, and what each got."""
+    start = time.monotonic()
+    if side == "async":
+        outcomes = await asyncio.gather(*[layer.aget([key]) for _ in range(CALLERS)], return_exceptions=True)
+    else:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            outcomes = [
+                future.exception() for future in [pool.submit(layer.get, [key]) for _ in range(CALLERS)]
+            ]
+    return time.monotonic() - start, outcomes
+
+
+@sides
+async def test_many_callers_of_a_frozen_cluster_node(cluster: Cluster, side: str) -> None:
+    """Many callers of a frozen node wait beside each other, not for one another to look the nodes up."""
+    frozen = cluster.owner("key")
+    layer = RedisLayer(RedisConfig(host=HOST, port=frozen.port, cluster=True))
+    await get(layer, side, "key")
+    try:
+        frozen.freeze()
+        waves = [await all_at_once(layer, side, "key") for _ in range(3)]
+    finally:
+        frozen.thaw()
+    await layer.aclose()
+
+    assert max(took for took, _ in waves) < GENEROUS_SEC
+    assert all(isinstance(outcome, redis.RedisError) for _, outcomes in waves for outcome in outcomes)
+
+
+@sides
+async def test_many_callers_of_a_silent_cluster(fault_proxy: FaultProxy, side: str) -> None:
+    """Whoever waits while another fails to find the nodes of a Cluster fails with it."""
+    fault_proxy.black_hole()
+    layer = RedisLayer(RedisConfig(host=HOST, port=fault_proxy.port, cluster=True))
+    took, outcomes = await all_at_once(layer, side, "key")
+    await layer.aclose()
+
+    assert took < GENEROUS_SEC
+    assert all(
+        isinstance(outcome, redis.RedisError | redis.exceptions.RedisClusterException) for outcome in outcomes
+    )
 
 
 def test_close_ends_connections(server: Server) -> None:
