@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import redis
 import redis.asyncio
 import redis.exceptions
+from redis.asyncio.cluster import PipelineCommand
 
 from gcache.backends._redis_lanes import most_at_once
 
@@ -31,7 +32,7 @@ _SIGNS_OF_CHANGE = (
 )
 _KEY_AT = {"GET": 1, "MGET": 1, "SET": 1, "UNLINK": 1, "EVAL": 3}
 
-Reply = TypeVar("Reply")
+Commands: TypeAlias = Sequence[tuple[Any, ...]]
 
 
 def _key_of(command: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -55,6 +56,41 @@ def _deadline_sec(options: Mapping[str, Any]) -> float | None:
     return None if connect_sec is None or answer_sec is None else QUEUE_TIMEOUT_SEC + connect_sec + answer_sec
 
 
+def _target(client: Any, redirect: Any) -> Any:
+    """Return the node that a redirect names. Raises the redirect if the node is not known yet."""
+    node = client.get_node(host=redirect.host, port=redirect.port)
+    if node is None:
+        raise redirect
+    return node
+
+
+def _redirected(commands: Commands, redirect: Exception) -> Commands:
+    """Return what to send to the other node: of a slot on its way it has to be asked expressly."""
+    return commands if isinstance(redirect, redis.exceptions.MovedError) else [("ASKING",), *commands]
+
+
+def run_together(node: Any, commands: Commands) -> Sequence[Any]:
+    """Run `commands` on one connection of a client of one server, and return their replies."""
+    if len(commands) == 1:
+        return [node.execute_command(*commands[0])]
+    with node.pipeline(transaction=False) as pipeline:
+        for command in commands:
+            pipeline.execute_command(*command)
+        return pipeline.execute()  # type: ignore[no-any-return]
+
+
+async def _arun_together(node: Any, commands: Commands) -> Sequence[Any]:
+    """Run `commands` on one connection to a node of a Cluster, and return their replies."""
+    if len(commands) == 1:
+        return [await node.execute_command(*commands[0])]
+    sent = [PipelineCommand(place, *command) for place, command in enumerate(commands)]
+    await node.execute_pipeline(sent)
+    for command in sent:
+        if isinstance(command.result, Exception):
+            raise command.result
+    return [command.result for command in sent]
+
+
 class SyncCluster(redis.RedisCluster):
     """A client for threads."""
 
@@ -70,42 +106,37 @@ class SyncCluster(redis.RedisCluster):
         key = _key_of(command, options)
         if key is None:
             return redis_py.execute_command(*command, **options)
-        try:
-            return self.at_owner(key, lambda node: node.execute_command(*command, **options))
-        except redis.exceptions.MovedError:
-            raise
-        except (redis.exceptions.AskError, redis.exceptions.TryAgainError):  # the slot is on its way
-            return redis_py.execute_command(*command, **options)
+        return self.run(key, [command])[-1]
 
     def unlink(self, *keys: Any) -> Any:
         return self.execute_command("UNLINK", *keys) if len(keys) == 1 else super().unlink(*keys)
 
-    def at_owner(self, key: Any, act: Callable[[Any], Reply]) -> Reply:
-        """Run `act` with a client of the node that holds `key`; follow a redirect once."""
+    def run(self, key: Any, commands: Commands) -> Sequence[Any]:
+        """Run `commands` on one connection to the node that holds `key`, and return their replies.
+
+        A redirect is followed once. The first error of a command is raised.
+        """
         client: Any = self
         began = time.monotonic()
         try:
             try:
-                return self._at(client.get_node_from_key(key), act)
-            except redis.exceptions.MovedError as redirect:
-                moved: Any = redirect
-                node = client.get_node(host=moved.host, port=moved.port)
-                if node is None:
-                    raise
-                self._look_up_beside(began)
-                return self._at(node, act)
+                return self._run_at(client.get_node_from_key(key), commands)
+            except redis.exceptions.AskError as redirect:
+                if isinstance(redirect, redis.exceptions.MovedError):
+                    self._look_up_beside(began)
+                return self._run_at(_target(client, redirect), _redirected(commands, redirect))
         except _SIGNS_OF_CHANGE:
             self._look_up_beside(began)
             raise
 
-    def _at(self, node: Any, act: Callable[[Any], Reply]) -> Reply:
+    def _run_at(self, node: Any, commands: Commands) -> Sequence[Any]:
         gate = self._gates.get(node.name)
         if gate is None:
             gate = self._gates.setdefault(node.name, threading.BoundedSemaphore(_places(self)))
         if not gate.acquire(timeout=QUEUE_TIMEOUT_SEC):
             raise _too_late()
         try:
-            return act(self.get_redis_connection(node))
+            return run_together(self.get_redis_connection(node), commands)
         finally:
             gate.release()
 
@@ -140,15 +171,11 @@ class AsyncCluster(redis.asyncio.RedisCluster):
         self._deadline_sec = _deadline_sec(self.connection_kwargs)
 
     async def execute_command(self, *command: Any, **options: Any) -> Any:
+        redis_py: Any = super()
         key = _key_of(command, options)
         if key is None:
-            return await super().execute_command(*command, **options)
-        try:
-            return await self.at_owner(key, lambda node: node.execute_command(*command, **options))
-        except redis.exceptions.MovedError:
-            raise
-        except (redis.exceptions.AskError, redis.exceptions.TryAgainError):  # the slot is on its way
-            return await super().execute_command(*command, **options)
+            return await redis_py.execute_command(*command, **options)
+        return (await self.run(key, [command]))[-1]
 
     async def unlink(self, *keys: Any) -> Any:
         return await (self.execute_command("UNLINK", *keys) if len(keys) == 1 else super().unlink(*keys))
@@ -160,25 +187,25 @@ class AsyncCluster(redis.asyncio.RedisCluster):
         except TimeoutError:
             raise _too_late() from None
 
-    async def at_owner(self, key: Any, act: Callable[[Any], Awaitable[Reply]]) -> Reply:
-        """Run `act` with the node that holds `key`; follow a redirect once."""
+    async def run(self, key: Any, commands: Commands) -> Sequence[Any]:
+        """Run `commands` on one connection to the node that holds `key`, and return their replies.
+
+        A redirect is followed once. The first error of a command is raised.
+        """
         client: Any = self
         began = time.monotonic()
         try:
             try:
-                return await self._at(client.get_node_from_key(key), act)
-            except redis.exceptions.MovedError as redirect:
-                moved: Any = redirect
-                node = client.get_node(host=moved.host, port=moved.port)
-                if node is None:
-                    raise
-                self._look_up_beside(began)
-                return await self._at(node, act)
+                return await self._run_at(client.get_node_from_key(key), commands)
+            except redis.exceptions.AskError as redirect:
+                if isinstance(redirect, redis.exceptions.MovedError):
+                    self._look_up_beside(began)
+                return await self._run_at(_target(client, redirect), _redirected(commands, redirect))
         except _SIGNS_OF_CHANGE:
             self._look_up_beside(began)
             raise
 
-    async def _at(self, node: Any, act: Callable[[Any], Awaitable[Reply]]) -> Reply:
+    async def _run_at(self, node: Any, commands: Commands) -> Sequence[Any]:
         gate = self._gates.get(node.name)
         if gate is None:
             gate = self._gates[node.name] = asyncio.Semaphore(_places(self))
@@ -187,7 +214,7 @@ class AsyncCluster(redis.asyncio.RedisCluster):
                 async with asyncio.timeout(QUEUE_TIMEOUT_SEC):
                     await gate.acquire()
                 try:
-                    return await act(node)
+                    return await _arun_together(node, commands)
                 finally:
                     gate.release()
         except TimeoutError:
@@ -210,4 +237,7 @@ class AsyncCluster(redis.asyncio.RedisCluster):
     async def aclose(self) -> None:
         if self._looking is not None:
             self._looking.cancel()
-        await super().aclose()
+            await asyncio.wait([self._looking])
+        await super().aclose()  # which does nothing if redis-py wants to look the nodes up
+        for nodes in ("nodes_cache", "startup_nodes"):
+            await self.nodes_manager.aclose(nodes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,6 @@ from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.servers.cluster import Cluster
-    from tests.servers.process import Server
 
 DEADLINE_SEC = QUEUE_TIMEOUT_SEC + CONNECT_TIMEOUT_SEC + TIMEOUT_SEC
 SLACK = 3  # the machine may be busy with something else
@@ -47,14 +46,6 @@ def config(cluster: Cluster, prefix: str, **options: Any) -> GCacheConfig:
         redis_config=RedisConfig(host="127.0.0.1", port=port, cluster=True),
         **options,
     )
-
-
-def lose(cluster: Cluster, lost: Server, how: Callable[[], None]) -> None:
-    """Have a primary lost, and return when a replica has all that was its own."""
-    keys = [str(number) for number in range(100)]
-    key = next(key for key in keys if cluster.owner(key) is lost)
-    how()
-    wait_until(lambda: cluster.owner(key) is not lost, sentence="a replica to take over", timeout_sec=20)
 
 
 class Load:
@@ -154,9 +145,11 @@ class Outage:
         killed, frozen, _ = cluster.primaries
         with Load(GCache(config(cluster, new_prefix(), metrics=sink))) as self.load:
             self.load.go_on()
-            lose(cluster, killed, killed.kill)
+            killed.kill()
+            cluster.wait_until_replaced(killed)
             self.load.go_on()
-            lose(cluster, frozen, frozen.freeze)
+            frozen.freeze()
+            cluster.wait_until_replaced(frozen)
             self.load.go_on()
             frozen.thaw()
             self.load.go_on()
