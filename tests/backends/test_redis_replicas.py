@@ -46,6 +46,13 @@ class Replicated:
         )
 
 
+def wait_until_followed(primary: Server) -> None:
+    """Return once the replica acknowledges what is written; one that is new needs a second for that."""
+    with primary.client() as client:
+        client.execute_command("PUBLISH", "channel", "heard by the replica")
+        wait_until(lambda: client.wait(1, 100) == 1, sentence="the replica to follow")
+
+
 def pair_of(kind: Kind) -> Iterator[Replicated]:
     require(kind)
     from tests.servers.process import Server
@@ -54,7 +61,6 @@ def pair_of(kind: Kind) -> Iterator[Replicated]:
         Server(kind, "--repl-diskless-sync-delay", "0") as primary,
         Server(kind, "--replicaof", primary.host, str(primary.port)) as replica,
     ):
-        wait_until(lambda: replica.command("ROLE")[3] == b"connected", sentence="the replica to follow")
         yield Replicated(primary, replica)
 
 
@@ -81,6 +87,8 @@ def own_cluster() -> Iterator[Cluster]:
 @pytest.fixture
 def cluster(own_cluster: Cluster) -> Cluster:
     own_cluster.empty()
+    for primary in own_cluster.primaries:
+        wait_until_followed(primary)
     return own_cluster
 
 
@@ -90,6 +98,7 @@ def replicated(request: pytest.FixtureRequest) -> Iterator[Replicated]:
     if request.param == "cluster":
         primary = found.owner(KEY)
         found = Replicated(primary, *found.replicas_of(primary), found)
+    wait_until_followed(found.primary)
     found.primary.empty()
     yield found
     found.replica.thaw()
