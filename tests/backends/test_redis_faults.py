@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 GENEROUS_SEC = 4.0  # redis-py's own defaults would wait 5 s, and ten times over
 CALLERS = 40
+MORE_THAN_CONNECTIONS = 100
 sides = pytest.mark.parametrize("side", ["sync", "async"])
 
 
@@ -175,6 +176,32 @@ async def test_many_callers_of_a_frozen_cluster_node(cluster: Cluster, side: str
 
     assert max(took for took, _ in waves) < GENEROUS_SEC
     assert all(isinstance(outcome, redis.RedisError) for _, outcomes in waves for outcome in outcomes)
+
+
+@sides
+async def test_others_beside_a_frozen_cluster_node(cluster: Cluster, side: str) -> None:
+    """However many wait for a frozen node, the others answer meanwhile."""
+    frozen = cluster.owner("key")
+    alive = next(key for key in map(str, range(100)) if cluster.owner(key) is not frozen)
+    layer = RedisLayer(RedisConfig(host=HOST, port=frozen.port, cluster=True))
+    for key in ("key", alive):
+        await get(layer, side, key)
+    loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(MORE_THAN_CONNECTIONS)
+    frozen.freeze()
+    if side == "async":
+        crowd = [asyncio.ensure_future(layer.aget(["key"])) for _ in range(MORE_THAN_CONNECTIONS)]
+    else:
+        crowd = [loop.run_in_executor(pool, layer.get, ["key"]) for _ in range(MORE_THAN_CONNECTIONS)]
+    await asyncio.sleep(0)
+    answer = await get(layer, side, alive)
+    waiting = [caller for caller in crowd if not caller.done()]
+    await asyncio.gather(*crowd, return_exceptions=True)
+    frozen.thaw()
+    pool.shutdown()
+    await layer.aclose()
+
+    assert [None] == list(answer)
+    assert crowd == waiting
 
 
 @sides
