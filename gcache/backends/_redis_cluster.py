@@ -30,7 +30,7 @@ _SIGNS_OF_CHANGE = (
     redis.exceptions.SlotNotCoveredError,
     redis.exceptions.MovedError,
 )
-_KEY_AT = {"GET": 1, "MGET": 1, "SET": 1, "UNLINK": 1, "EVAL": 3}
+_KEY_AT = {"GET": 1, "MGET": 1, "SET": 1, "UNLINK": 1, "EVAL": 3, "SPUBLISH": 1}
 
 Commands: TypeAlias = Sequence[tuple[Any, ...]]
 

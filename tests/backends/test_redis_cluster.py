@@ -7,6 +7,7 @@ import threading
 import time
 from asyncio import to_thread
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,7 +118,8 @@ async def test_learnt(do: Do, slot: Slot) -> None:
     while (now := redirects(slot.owner)) > before:
         assert time.monotonic() < deadline
         before = now
-        await do("get", [KEY])
+        with suppress(redis.ConnectionError):  # redis-py 6 cuts connections when it looks the nodes up
+            await do("get", [KEY])
         await asyncio.sleep(0.01)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ import redis.asyncio
 from gcache import RedisConfig
 from gcache.backends._redis_lanes import AsyncLane, Lane
 from gcache.backends.redis import RedisLayer, layer_of_factory
+from gcache.backends.redis_bus import RedisBus
 from tests.servers.ports import HOST, free_port
 from tests.servers.waiting import wait_until
 
@@ -148,16 +151,14 @@ async def test_frozen_cluster_node(cluster: Cluster, side: str) -> None:
     assert [None] == answers
 
 
-async def all_at_once(layer: RedisLayer, side: str, key: str) -> tuple[float, list[Any]]:
-    """Read `key` for many callers at once; return how long it took, and what each got."""
+async def all_at_once(call: Callable[..., Any], *args: Any) -> tuple[float, list[Any]]:
+    """Have many callers make one call; return how long it took, and what each got."""
     start = time.monotonic()
-    if side == "async":
-        outcomes = await asyncio.gather(*[layer.aget([key]) for _ in range(CALLERS)], return_exceptions=True)
+    if iscoroutinefunction(call):
+        outcomes = await asyncio.gather(*[call(*args) for _ in range(CALLERS)], return_exceptions=True)
     else:
         with ThreadPoolExecutor(CALLERS) as pool:
-            outcomes = [
-                future.exception() for future in [pool.submit(layer.get, [key]) for _ in range(CALLERS)]
-            ]
+            outcomes = [future.exception() for future in [pool.submit(call, *args) for _ in range(CALLERS)]]
     return time.monotonic() - start, outcomes
 
 
@@ -169,10 +170,28 @@ async def test_many_callers_of_a_frozen_cluster_node(cluster: Cluster, side: str
     await get(layer, side, "key")
     try:
         frozen.freeze()
-        waves = [await all_at_once(layer, side, "key") for _ in range(3)]
+        waves = [await all_at_once(layer.get if side == "sync" else layer.aget, ["key"]) for _ in range(3)]
     finally:
         frozen.thaw()
     await layer.aclose()
+
+    assert max(took for took, _ in waves) < GENEROUS_SEC
+    assert all(isinstance(outcome, redis.RedisError) for _, outcomes in waves for outcome in outcomes)
+
+
+@sides
+async def test_many_who_publish_to_a_frozen_cluster_node(cluster: Cluster, side: str) -> None:
+    """Many who tell a frozen node of invalidations wait beside each other, too."""
+    frozen = cluster.owner("channel")
+    bus = RedisBus(RedisConfig(host=HOST, port=frozen.port, cluster=True))
+    publish: Callable[..., Any] = bus.publish if side == "sync" else bus.apublish
+    await all_at_once(publish, "channel", b"message")
+    try:
+        frozen.freeze()
+        waves = [await all_at_once(publish, "channel", b"message") for _ in range(3)]
+    finally:
+        frozen.thaw()
+    await bus.aclose()
 
     assert max(took for took, _ in waves) < GENEROUS_SEC
     assert all(isinstance(outcome, redis.RedisError) for _, outcomes in waves for outcome in outcomes)
@@ -209,7 +228,7 @@ async def test_many_callers_of_a_silent_cluster(fault_proxy: FaultProxy, side: s
     """Whoever waits while another fails to find the nodes of a Cluster fails with it."""
     fault_proxy.black_hole()
     layer = RedisLayer(RedisConfig(host=HOST, port=fault_proxy.port, cluster=True))
-    took, outcomes = await all_at_once(layer, side, "key")
+    took, outcomes = await all_at_once(layer.get if side == "sync" else layer.aget, ["key"])
     await layer.aclose()
 
     assert took < GENEROUS_SEC
