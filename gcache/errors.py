@@ -16,7 +16,8 @@
     ├── SerializationError                              a value that its serializer would not give back
     │   └── UntrustedType                               a class that pickle was not told to trust
     ├── LayerUnavailable                                a layer could not be told to forget
-    │   └── InvalidationPending                         it will be told as soon as that is possible
+    │   ├── InvalidationPending                         it will be told as soon as that is possible
+    │   └── NotReplicated                               too few replicas acknowledged what it was told
     ├── GCacheClosed                                    the instance was closed
     └── MissingExtra                    (ImportError)   an optional dependency is not installed
 
@@ -84,6 +85,13 @@ class LayerUnavailable(GCacheError):
 
 class InvalidationPending(LayerUnavailable):
     """An invalidation has not reached the authority yet. It is tried again while the process lives."""
+
+
+class NotReplicated(LayerUnavailable):
+    """Fewer replicas than `invalidate_wait_replicas` acknowledged an invalidation in time.
+
+    It is the cause of an InvalidationPending.
+    """
 
 
 class GCacheClosed(GCacheError):

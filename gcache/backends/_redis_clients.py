@@ -22,13 +22,17 @@ except ImportError as error:
         "Redis needs redis-py: install it with `pip install 'gcache-toolkit[redis]'`."
     ) from error
 
+from gcache.backends._redis_cluster import AsyncCluster, SyncCluster
 from gcache.backends._redis_lanes import (
     MAX_CONNECTIONS,
+    AsyncClusterLane,
     AsyncDirectLane,
     AsyncLane,
+    ClusterLane,
     DirectLane,
     Lane,
     forget_connections,
+    in_vain,
     is_cluster,
 )
 
@@ -41,14 +45,14 @@ TIMEOUT_SEC = 0.5
 
 def sync_client(config: RedisConfig) -> Any:
     """Return a client for threads. A Cluster is looked up at once, a single server when it is used."""
-    kind = redis.RedisCluster if config.cluster else redis.Redis
+    kind = SyncCluster if config.cluster else redis.Redis
     retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
     return kind(**_options(config, retry))
 
 
 def async_client(config: RedisConfig) -> Any:
     """Return a client for the running event loop."""
-    kind = redis.asyncio.RedisCluster if config.cluster else redis.asyncio.Redis
+    kind = AsyncCluster if config.cluster else redis.asyncio.Redis
     retry = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
     return kind(**_options(config, retry))
 
@@ -105,16 +109,13 @@ class Shared:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._lock = threading.Lock()
+        self._vain_beginnings = 0
         self._lane: Lane | None = None
         _all_shared.add(self)
 
     def lane(self) -> Lane:
         """Return the way to the client."""
-        lane = self._lane
-        if lane is None:
-            with self._lock:
-                lane = self._lane = self._lane or _lane_to(self._make())
-        return lane
+        return self._lane or self._begin()
 
     def close(self) -> None:
         lane, self._lane = self._lane, None
@@ -126,9 +127,20 @@ class Shared:
         self._lock = threading.Lock()
         self._lane = None
 
-
-def _lane_to(client: Any) -> Lane:
-    return Lane(client) if is_cluster(client) else DirectLane(client)
+    def _begin(self) -> Lane:
+        vain_beginnings = self._vain_beginnings
+        with self._lock:
+            if self._lane is not None:
+                return self._lane
+            if self._vain_beginnings != vain_beginnings:
+                raise in_vain()
+            try:
+                client = self._make()
+            except BaseException:
+                self._vain_beginnings += 1
+                raise
+            self._lane = ClusterLane(client) if is_cluster(client) else DirectLane(client)
+            return self._lane
 
 
 class PerLoop:
@@ -146,8 +158,7 @@ class PerLoop:
         if lane is None:
             client = self._make()
             self._take_over(client)
-            kind = AsyncDirectLane if self._is_ours and not is_cluster(client) else AsyncLane
-            lane = self._lanes[loop] = kind(client, self._is_ours)
+            lane = self._lanes[loop] = _async_lane_to(client, self._is_ours)
         return lane
 
     def close(self) -> None:
@@ -173,6 +184,12 @@ class PerLoop:
                 del self._lanes[loop]
                 if lane.client is client:
                     forget_connections(client)
+
+
+def _async_lane_to(client: Any, is_ours: bool) -> AsyncLane:
+    if not is_ours:
+        return AsyncLane(client, is_ours)
+    return (AsyncClusterLane if is_cluster(client) else AsyncDirectLane)(client, is_ours)
 
 
 _all_shared: WeakSet[Shared] = WeakSet()

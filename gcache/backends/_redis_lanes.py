@@ -34,7 +34,7 @@ def _checked(client: Any) -> Any:
     return client
 
 
-def _most_at_once(client: Any, pools: int) -> int:
+def most_at_once(client: Any, pools: int = 1) -> int:
     """Return how many connections each of `pools` may have, to each node in the case of a Cluster."""
     if is_cluster(client):
         options = getattr(client, "connection_kwargs", None) or client.nodes_manager.connection_kwargs
@@ -42,6 +42,11 @@ def _most_at_once(client: Any, pools: int) -> int:
         options = {"max_connections": client.connection_pool.max_connections}
     most = min(int(options.get("max_connections", MAX_CONNECTIONS)), _MOST_AT_ONCE)
     return max(1, most // pools)
+
+
+def in_vain() -> Exception:
+    """Return the error of those who waited for another to connect, which failed: so would they."""
+    return redis.exceptions.ConnectionError("Another caller has just tried to connect, and failed.")
 
 
 def _read(keys: Sequence[str]) -> tuple[str, ...]:
@@ -66,7 +71,7 @@ class Lane:
 
     def __init__(self, client: Any, pools: int = 1) -> None:
         self.client = _checked(client)
-        self._gate = threading.BoundedSemaphore(_most_at_once(client, pools))
+        self._gate = threading.BoundedSemaphore(most_at_once(client, pools))
 
     def __enter__(self) -> Any:
         if not self._gate.acquire(timeout=_PATIENCE_SEC):
@@ -130,6 +135,15 @@ class DirectLane(Lane):
         return reply
 
 
+class ClusterLane(Lane):
+    """A lane to a Cluster whose client has a queue for each node."""
+
+    def __enter__(self) -> Any:
+        return self.client
+
+    def __exit__(self, *_: object) -> None: ...
+
+
 class AsyncLane:
     """The way to a client for the tasks of one event loop, on which nothing stays open when the loop ends.
 
@@ -140,8 +154,9 @@ class AsyncLane:
     def __init__(self, client: Any, is_ours: bool, pools: int = 1) -> None:
         self.client = _checked(client)
         self._is_ours = is_ours
-        self._gate = asyncio.Semaphore(_most_at_once(client, pools))
+        self._gate = asyncio.Semaphore(most_at_once(client, pools))
         self._beginning = asyncio.Lock()
+        self._vain_beginnings = 0
         self._keeper: AsyncGenerator[None, None] | None = None
 
     async def __aenter__(self) -> Any:
@@ -171,11 +186,19 @@ class AsyncLane:
             await self._keeper.aclose()
 
     async def _begin(self) -> None:
+        vain_beginnings = self._vain_beginnings
         async with self._beginning:
-            if self._keeper is None:
+            if self._keeper is not None:
+                return
+            if self._vain_beginnings != vain_beginnings:
+                raise in_vain()
+            try:
                 if is_cluster(self.client):
                     await self.client.initialize()
-                self._keeper = await (self._begun() if self._is_ours else _theirs(self.client))
+            except BaseException:
+                self._vain_beginnings += 1
+                raise
+            self._keeper = await (self._begun() if self._is_ours else _theirs(self.client))
 
     async def _begun(self) -> AsyncGenerator[None, None]:
         keeper = _until_the_end(self._close)
@@ -184,6 +207,17 @@ class AsyncLane:
 
     async def _close(self) -> None:
         await self.client.aclose()
+
+
+class AsyncClusterLane(AsyncLane):
+    """A lane to a Cluster whose client has a queue for each node."""
+
+    async def __aenter__(self) -> Any:
+        if self._keeper is None:
+            await self._begin()
+        return self.client
+
+    async def __aexit__(self, *_: object) -> None: ...
 
 
 async def _until_the_end(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[None, None]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gcache.backends import _redis_clients as clients
 from gcache.backends._redis_lanes import is_cluster
+from gcache.backends._redis_replicas import arun_and_wait, run_and_wait
 from gcache.core.protocols import CacheLayer, Progress
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ end
 
 class SyncRedisLayer:
     """Redis for threads, over a client of `redis`."""
+
+    wait_replicas = 0
 
     def __init__(self, client: clients.Shared | clients.PerThread, name: str = CacheLayer.REMOTE) -> None:
         self.name = name
@@ -85,7 +88,10 @@ class SyncRedisLayer:
 
     def retire(self, key: str, holder: str, ttl: float) -> None:
         with self._shared.lane() as client:
-            client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
+            if self.wait_replicas:
+                run_and_wait(client, self.wait_replicas, _RETIRE, key, holder, round(ttl * 1000))
+            else:
+                client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
 
     def close(self) -> None:
         self._shared.close()
@@ -93,6 +99,8 @@ class SyncRedisLayer:
 
 class AsyncRedisLayer:
     """Redis for event loops, over clients of `redis.asyncio`."""
+
+    wait_replicas = 0
 
     def __init__(self, client: clients.PerLoop, name: str = CacheLayer.REMOTE) -> None:
         self.name = name
@@ -134,7 +142,10 @@ class AsyncRedisLayer:
 
     async def aretire(self, key: str, holder: str, ttl: float) -> None:
         async with self._per_loop.lane() as client:
-            await client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
+            if self.wait_replicas:
+                await arun_and_wait(client, self.wait_replicas, _RETIRE, key, holder, round(ttl * 1000))
+            else:
+                await client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
 
     async def aclose(self) -> None:
         await self._per_loop.aclose()
@@ -143,11 +154,13 @@ class AsyncRedisLayer:
 class RedisLayer(SyncRedisLayer, AsyncRedisLayer):
     """Redis for both, each with clients of its own: `RedisLayer(RedisConfig(port=6379))`.
 
-    Nothing is connected before it is used. Operations raise what redis-py raises.
+    Nothing is connected before it is used. Operations raise what redis-py raises, and `retire` raises
+    NotReplicated if fewer replicas than `invalidate_wait_replicas` acknowledged it in time.
     """
 
     def __init__(self, config: RedisConfig, name: str = CacheLayer.REMOTE) -> None:
         self.name = name
+        self.wait_replicas = config.invalidate_wait_replicas
         self._shared = clients.Shared(lambda: clients.sync_client(config))
         self._per_loop = clients.PerLoop(lambda: clients.async_client(config), is_ours=True)
 

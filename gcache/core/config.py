@@ -35,6 +35,10 @@ def _number(what: str, value: Any) -> float:
     return value
 
 
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _check_mapping(what: str, value: object, example: str) -> None:
     if not isinstance(value, Mapping):
         raise GCacheConfigError(f"{what} is {value!r}: give a value for each layer, as in {example}.")
@@ -100,6 +104,9 @@ class RedisConfig:
 
     `protocol` is "redis", or "rediss" for TLS. `redis_py_options` go to redis-py's clients as they are
     and win over the defaults here, which are 0.5 s to connect, 0.5 s for an answer and no retry.
+
+    `invalidate_wait_replicas` is how many replicas have to acknowledge an invalidation, within 0.25 s, before
+    it counts as done; with fewer it is pending. Clients of a `redis_client_factory` wait for none.
     """
 
     host: str = "localhost"
@@ -108,11 +115,17 @@ class RedisConfig:
     password: str | None = field(default=None, repr=False)
     protocol: str = "redis"
     cluster: bool = False
+    invalidate_wait_replicas: int = 0
     redis_py_options: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
 
     def __attrs_post_init__(self) -> None:
         if self.protocol not in ("redis", "rediss"):
             raise GCacheConfigError(f"protocol is {self.protocol!r}: give 'redis', or 'rediss' for TLS.")
+        if not _is_count(self.invalidate_wait_replicas):
+            raise GCacheConfigError(
+                f"invalidate_wait_replicas is {self.invalidate_wait_replicas!r}: give a number of replicas, "
+                "or 0 to wait for none."
+            )
         if self.redis_py_options.get("decode_responses"):
             raise GCacheConfigError(
                 "redis_py_options has decode_responses, but entries are bytes: leave it out."

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +17,7 @@ import redis.asyncio
 from gcache import RedisConfig
 from gcache.backends._redis_lanes import AsyncLane, Lane
 from gcache.backends.redis import RedisLayer, layer_of_factory
+from gcache.backends.redis_bus import RedisBus
 from tests.servers.ports import HOST, free_port
 from tests.servers.waiting import wait_until
 
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from tests.servers.process import Server
 
 GENEROUS_SEC = 4.0  # redis-py's own defaults would wait 5 s, and ten times over
+CALLERS = 40
+MORE_THAN_CONNECTIONS = 100
 sides = pytest.mark.parametrize("side", ["sync", "async"])
 
 
@@ -143,6 +149,92 @@ async def test_frozen_cluster_node(cluster: Cluster, side: str) -> None:
 
     assert took < GENEROUS_SEC
     assert [None] == answers
+
+
+async def all_at_once(call: Callable[..., Any], *args: Any) -> tuple[float, list[Any]]:
+    """Have many callers make one call; return how long it took, and what each got."""
+    start = time.monotonic()
+    if iscoroutinefunction(call):
+        outcomes = await asyncio.gather(*[call(*args) for _ in range(CALLERS)], return_exceptions=True)
+    else:
+        with ThreadPoolExecutor(CALLERS) as pool:
+            outcomes = [future.exception() for future in [pool.submit(call, *args) for _ in range(CALLERS)]]
+    return time.monotonic() - start, outcomes
+
+
+@sides
+async def test_many_callers_of_a_frozen_cluster_node(cluster: Cluster, side: str) -> None:
+    """Many callers of a frozen node wait beside each other, not for one another to look the nodes up."""
+    frozen = cluster.owner("key")
+    layer = RedisLayer(RedisConfig(host=HOST, port=frozen.port, cluster=True))
+    await get(layer, side, "key")
+    try:
+        frozen.freeze()
+        waves = [await all_at_once(layer.get if side == "sync" else layer.aget, ["key"]) for _ in range(3)]
+    finally:
+        frozen.thaw()
+    await layer.aclose()
+
+    assert max(took for took, _ in waves) < GENEROUS_SEC
+    assert all(isinstance(outcome, redis.RedisError) for _, outcomes in waves for outcome in outcomes)
+
+
+@sides
+async def test_many_who_publish_to_a_frozen_cluster_node(cluster: Cluster, side: str) -> None:
+    """Many who tell a frozen node of invalidations wait beside each other, too."""
+    frozen = cluster.owner("channel")
+    bus = RedisBus(RedisConfig(host=HOST, port=frozen.port, cluster=True))
+    publish: Callable[..., Any] = bus.publish if side == "sync" else bus.apublish
+    await all_at_once(publish, "channel", b"message")
+    try:
+        frozen.freeze()
+        waves = [await all_at_once(publish, "channel", b"message") for _ in range(3)]
+    finally:
+        frozen.thaw()
+    await bus.aclose()
+
+    assert max(took for took, _ in waves) < GENEROUS_SEC
+    assert all(isinstance(outcome, redis.RedisError) for _, outcomes in waves for outcome in outcomes)
+
+
+@sides
+async def test_others_beside_a_frozen_cluster_node(cluster: Cluster, side: str) -> None:
+    """However many wait for a frozen node, the others answer meanwhile."""
+    frozen = cluster.owner("key")
+    alive = next(key for key in map(str, range(100)) if cluster.owner(key) is not frozen)
+    layer = RedisLayer(RedisConfig(host=HOST, port=frozen.port, cluster=True))
+    for key in ("key", alive):
+        await get(layer, side, key)
+    loop, pool = asyncio.get_running_loop(), ThreadPoolExecutor(MORE_THAN_CONNECTIONS)
+    frozen.freeze()
+    if side == "async":
+        crowd = [asyncio.ensure_future(layer.aget(["key"])) for _ in range(MORE_THAN_CONNECTIONS)]
+    else:
+        crowd = [loop.run_in_executor(pool, layer.get, ["key"]) for _ in range(MORE_THAN_CONNECTIONS)]
+    await asyncio.sleep(0)
+    answer = await get(layer, side, alive)
+    waiting = [caller for caller in crowd if not caller.done()]
+    await asyncio.gather(*crowd, return_exceptions=True)
+    frozen.thaw()
+    pool.shutdown()
+    await layer.aclose()
+
+    assert [None] == list(answer)
+    assert crowd == waiting
+
+
+@sides
+async def test_many_callers_of_a_silent_cluster(fault_proxy: FaultProxy, side: str) -> None:
+    """Whoever waits while another fails to find the nodes of a Cluster fails with it."""
+    fault_proxy.black_hole()
+    layer = RedisLayer(RedisConfig(host=HOST, port=fault_proxy.port, cluster=True))
+    took, outcomes = await all_at_once(layer.get if side == "sync" else layer.aget, ["key"])
+    await layer.aclose()
+
+    assert took < GENEROUS_SEC
+    assert all(
+        isinstance(outcome, redis.RedisError | redis.exceptions.RedisClusterException) for outcome in outcomes
+    )
 
 
 def test_close_ends_connections(server: Server) -> None:

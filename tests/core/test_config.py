@@ -79,6 +79,19 @@ class TestRedisConfig:
         with pytest.raises(GCacheConfigError, match="protocol is 'http'"):
             RedisConfig(protocol="http")
 
+    def test_replicas(self) -> None:
+        """Replicas to wait for are counted; none is the default."""
+        assert [0, 2] == [
+            RedisConfig(**options).invalidate_wait_replicas
+            for options in ({}, {"invalidate_wait_replicas": 2})
+        ]
+
+    @pytest.mark.parametrize("number", [-1, 1.0, True, "1", None])
+    def test_impossible_replicas(self, number: Any) -> None:
+        """What is no number of replicas is refused."""
+        with pytest.raises(GCacheConfigError, match="invalidate_wait_replicas is"):
+            RedisConfig(invalidate_wait_replicas=number)
+
     def test_secrets(self) -> None:
         """A configuration that is logged does not tell the password."""
         config = RedisConfig(password="hunter2", redis_py_options={"ssl_keyfile_password": "hunter3"})

@@ -56,10 +56,15 @@ class Cluster:
 
     def owner(self, key: str) -> Server:
         """The primary that holds `key`, as the first running node sees it."""
-        witness = next(node for node in self.nodes if node.running and not node.frozen)
         slot = key_slot(key.encode())
-        ports = [row[2][1] for row in witness.command("CLUSTER", "SLOTS") if row[0] <= slot <= row[1]]
+        ports = [row[2][1] for row in self._slots() if row[0] <= slot <= row[1]]
         return next(node for node in self.nodes if [node.port] == ports)
+
+    def replicas_of(self, primary: Server) -> list[Server]:
+        """The nodes that follow `primary`, whether they answer or not."""
+        primary_id = primary.command("CLUSTER", "MYID")
+        places = [row[1].split(b"@")[0] for row in _peers(primary) if row[3] == primary_id]
+        return [node for node in self.nodes if f"{node.host}:{node.port}".encode() in places]
 
     def start(self) -> None:
         """Return once every node finds the cluster whole and every replica follows its primary."""
@@ -82,6 +87,14 @@ class Cluster:
     def wait_until_settled(self, timeout_sec: float = 20.0) -> None:
         wait_until(self._is_settled, sentence="the cluster to settle", timeout_sec=timeout_sec)
 
+    def wait_until_replaced(self, lost: Server) -> None:
+        """Return once a replica has the slots of `lost`, a primary that was killed or frozen."""
+        wait_until(
+            lambda: lost.port not in [row[2][1] for row in self._slots()],
+            sentence="a replica to take over",
+            timeout_sec=20,
+        )
+
     def stop(self) -> None:
         for node in self.nodes:
             node.stop()
@@ -101,6 +114,11 @@ class Cluster:
     def client(self, **options: Any) -> RedisCluster:
         """A client for the test's own use. Close it."""
         return RedisCluster(startup_nodes=self.startup_nodes, **({"socket_timeout": 2.0} | options))
+
+    def _slots(self) -> Any:
+        """The rows of CLUSTER SLOTS: first and last slot, primary, replicas."""
+        witness = next(node for node in self.nodes if node.running and not node.frozen)
+        return witness.command("CLUSTER", "SLOTS")
 
     def _all_have_met(self) -> bool:
         return all(self._knows_all(_peers(node)) for node in self.nodes)
