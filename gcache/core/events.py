@@ -102,6 +102,31 @@ class Pending(NamedTuple):
     waiting: int
 
 
+class Shadow(NamedTuple):
+    """A hit of `layer` was compared with what its source returns now.
+
+    "error" says that the source, or the comparison, raised. `age_sec` is how long before the hit the
+    load of its entry had begun.
+    """
+
+    use_case: str
+    key_type: str
+    layer: str
+    result: Literal["match", "mismatch", "error"]
+    age_sec: float
+
+
 Event: TypeAlias = (
-    Hit | Miss | Disabled | Error | Invalidation | Get | Load | Serialization | Size | Entries | Pending
+    Hit
+    | Miss
+    | Disabled
+    | Error
+    | Invalidation
+    | Get
+    | Load
+    | Serialization
+    | Size
+    | Entries
+    | Pending
+    | Shadow
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,9 @@ class Process:
         self.generations = Generations()
         self.generations._lock = WatchedLock(touch, f"generations of {name}")  # type: ignore[assignment]
         wire, policies = Wire(recorder, troubles, self.clock), Policies(None, 1, tiers, self.clock, troubles)
+        enabled = ContextVar("enabled", default=True)
         self.chain = Chain(
-            tiers, KEYS, wire, policies, self.generations, recorder, troubles, self.clock, self.clock
+            tiers, KEYS, wire, policies, self.generations, recorder, troubles, self.clock, self.clock, enabled
         )
         self.chain.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again
         self.chain.flights.lock = WatchedLock(touch, f"flights of {name}")  # type: ignore[assignment]
