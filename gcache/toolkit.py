@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet, WeakValueDictionary
@@ -62,6 +63,7 @@ class GCache:
         troubles = Troubles(recorder, notices)
         bus = config.invalidation_bus
         announcer = None if bus is None else Announcer(bus, config.urn_prefix)
+        enabled = ContextVar("gcache_enabled", default=False)
         chain = Chain(
             tiers,
             UrnKeyBuilder(config.urn_prefix),
@@ -79,13 +81,14 @@ class GCache:
             troubles,
             clock,
             time.time,
+            enabled,
             announcer,
         )
         listener = (
             None if announcer is None else Listener(announcer, chain.removal, recorder, troubles, clock)
         )
         self._engine = Engine(
-            chain, generations, recorder, notices, troubles, clock, self._serializer_for, listener
+            chain, generations, recorder, notices, troubles, clock, self._serializer_for, enabled, listener
         )
         _claim(self._prefix, self)
         _engines.add(self._engine)
@@ -102,6 +105,7 @@ class GCache:
         track_for_invalidation: bool = False,
         default_config: GCacheKeyConfig | None = None,
         serializer: Serializer | None = None,
+        shadow_equal: Callable[[Any, Any], bool] | None = None,
     ) -> Decorator:
         """Put a function behind the cache.
 
@@ -110,6 +114,9 @@ class GCache:
         as `arg_adapters` makes them, but for `ignore_args`, `self` and `cls`. `use_case` defaults to the
         module's and the function's name. `default_config` holds where the provider says nothing. It goes
         above `@classmethod` and `@staticmethod`: since Python 3.13 `@classmethod` binds only the call.
+
+        `shadow_equal` is called with a cached value and a loaded one and tells whether shadow reads (see
+        `GCacheKeyConfig.shadow`) take them for equal; without it `==` does.
 
         Raises DecorationError or InvalidKey where the function or a name will not do.
         """
@@ -128,6 +135,7 @@ class GCache:
                 serializer or self._serializer_for(function),
                 default_config,
                 self._engine.chain.tiers[0].name,
+                shadow_equal,
             )
             self._engine.register(case)
             return wrap(self._engine, case, shape)

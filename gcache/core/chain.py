@@ -12,9 +12,12 @@ from gcache.core.events import Disabled, Error, Hit, Load, Miss
 from gcache.core.flights import Flights, Leading
 from gcache.core.removal import Removal
 from gcache.core.runtime import Outcome
+from gcache.core.shadows import Shadows
 from gcache.core.visit import Call, Visit
 
 if TYPE_CHECKING:
+    from contextvars import ContextVar
+
     from gcache.core.bus import Announcer
     from gcache.core.flights import Flight, Ticket
     from gcache.core.generations import Generations
@@ -47,6 +50,7 @@ class Chain:
         troubles: Troubles,
         clock: Callable[[], float],
         now: Callable[[], float],
+        enabled: ContextVar[bool],
         announcer: Announcer | None = None,
     ) -> None:
         """`clock` is monotonic and rules this process's memory; `now` is Unix time and goes into entries."""
@@ -65,6 +69,7 @@ class Chain:
         self.removal = Removal(
             tiers, self._authority, keys, self.flights, generations, recorder, troubles, clock, announcer
         )
+        self.shadows = Shadows(self._authority, enabled, recorder, troubles, now)
 
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Return the value of the call from the nearest layer that has it, else from the source."""
@@ -102,6 +107,7 @@ class Chain:
     def after_fork(self) -> None:
         """Forget what only the parent's threads can finish."""
         self.flights.after_fork()
+        self.shadows.after_fork()
         self.removal.pending.after_fork()
         self._policies.after_fork()
         for tier in self.tiers:
@@ -182,12 +188,14 @@ class Chain:
         """Ask the layers, nearest first; what one has is filled in to those before it."""
         if visit.unwritable:
             return None
-        for depth, (tier, _) in enumerate(visit.steps):
+        for depth, step in enumerate(visit.steps):
+            tier = step.tier
             entry = self._find(visit, tier) if tier.in_process else await self._get(runtime, visit, tier)
             if entry is not None:
                 if counted:
                     use_case = visit.call.use_case
                     self._count(visit.call, Hit(use_case.name, use_case.key_type, tier.name))
+                    self.shadows.consider(runtime, visit, step, entry)
                 if depth:
                     await self._store(runtime, visit, entry, visit.steps[:depth])
                 return entry
@@ -286,7 +294,7 @@ class Chain:
         if visit.unwritable:
             return
         name = visit.call.name
-        for tier, ttl in reversed(steps):
+        for tier, ttl, _ in reversed(steps):
             if tier in visit.failed or not visit.generation.alive:
                 continue
             life = lifetime(ttl, entry.expires, self._now())

@@ -54,14 +54,26 @@ def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
     return dict(ttl_sec)
 
 
-def _percentages(ramp: Mapping[str, float]) -> Mapping[str, float]:
-    _check_mapping("ramp", ramp, "{CacheLayer.LOCAL: 100}")
-    for layer, percent in ramp.items():
-        if not 0 <= _number(f"ramp of layer {layer!r}", percent) <= 100:
+def _percentages(what: str, crowd: str, percentages: Mapping[str, float]) -> Mapping[str, float]:
+    _check_mapping(what, percentages, "{CacheLayer.LOCAL: 100}")
+    for layer, percent in percentages.items():
+        if not 0 <= _number(f"{what} of layer {layer!r}", percent) <= 100:
             raise GCacheConfigError(
-                f"ramp of layer {layer!r} is {percent!r}: give the percentage of entities, 0 to 100."
+                f"{what} of layer {layer!r} is {percent!r}: give the percentage of {crowd}, 0 to 100."
             )
-    return dict(ramp)
+    return dict(percentages)
+
+
+def _ramp(ramp: Mapping[str, float]) -> Mapping[str, float]:
+    return _percentages("ramp", "entities", ramp)
+
+
+def _shadow(shadow: Mapping[str, float]) -> Mapping[str, float]:
+    return _percentages("shadow", "hits", shadow)
+
+
+def _said_of(layer: str, said: Mapping[str, float]) -> float | None:
+    return said.get(layer, said.get(EVERY_LAYER))
 
 
 @frozen
@@ -72,10 +84,16 @@ class GCacheKeyConfig:
     entities it is used at all. Both are keyed by layer name; a layer that is not named stays out, unless
     "*" speaks for all that are not. A name that the chain does not have is passed over, so that one
     provider can serve applications with and without Redis. Raises GCacheConfigError.
+
+    `shadow` says for what percentage of a layer's hits the source is run as well, beside the caller, to
+    compare what it returns with what was cached. It gets the very arguments of the call once more, in a
+    thread of its own if it is sync, in a task of its own if it is async, with caching off: name only use
+    cases whose source allows that.
     """
 
     ttl_sec: Mapping[str, float] = field(factory=dict[str, float], converter=_seconds)
-    ramp: Mapping[str, float] = field(factory=dict[str, float], converter=_percentages)
+    ramp: Mapping[str, float] = field(factory=dict[str, float], converter=_ramp)
+    shadow: Mapping[str, float] = field(factory=dict[str, float], converter=_shadow)
 
     def __attrs_post_init__(self) -> None:
         for layer, percent in self.ramp.items():
@@ -91,11 +109,15 @@ class GCacheKeyConfig:
 
     def ttl(self, layer: str) -> float | None:
         """Return for how many seconds `layer` keeps an entry, None if nothing is said."""
-        return self.ttl_sec.get(layer, self.ttl_sec.get(EVERY_LAYER))
+        return _said_of(layer, self.ttl_sec)
 
     def percentage(self, layer: str) -> float:
         """Return the percentage of entities that `layer` is used for."""
-        return self.ramp.get(layer, self.ramp.get(EVERY_LAYER, 0))
+        return _said_of(layer, self.ramp) or 0
+
+    def shadow_percentage(self, layer: str) -> float:
+        """Return the percentage of the hits of `layer` that are compared with the source."""
+        return _said_of(layer, self.shadow) or 0
 
 
 @frozen(kw_only=True)

@@ -11,6 +11,7 @@ from gcache.core.context import is_generator
 from gcache.core.methods import VERBS, Method
 from gcache.core.missing import MISSING, Missing
 from gcache.core.runtime import Operation, is_awaited
+from gcache.core.shadows import sampling
 from gcache.core.visit import Call
 from gcache.errors import DecorationError, UntrackedUseCase
 
@@ -170,7 +171,8 @@ class Behind:
         key = self._key(*args, **kwargs)
         load = partial(self.source, *args, **kwargs)
         operation = Operation(awaitable=load) if self.is_async else Operation(load)
-        return Call(self.use_case, key, self._name(*args, **kwargs), operation)
+        is_drawn = self.use_case.has_drawn(self.engine.clock())
+        return Call(self.use_case, key, self._name(*args, **kwargs), operation, is_drawn)
 
     def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if self.engine.is_off(self.use_case):
@@ -194,7 +196,7 @@ class Behind:
 def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     """Return `shape`'s function behind the cache, as a function, or as a method if it has a receiver."""
     behind = Behind(engine, use_case, shape)
-    memory = engine.memory
+    find = _find_nothing if engine.memory is None else engine.memory.find
     wrapper = shape.wrapper(
         _WRAPPER.replace("{async}", "async " if behind.is_async else "").replace(
             "{await}", "await " if behind.is_async else ""
@@ -208,11 +210,12 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
             "tracked": use_case.tracked,
             "source": shape.function,
             "clock": engine.clock,
-            "find": _find_nothing if memory is None else memory.find,
+            "find": find,
             "build": engine.keys.build,
             "beyond": behind.abeyond if behind.is_async else behind.beyond,
         },
     )
+    use_case.draw = lambda percent: shape.rebind(wrapper, "find", sampling(find, percent))
     side = "a" if behind.is_async else ""
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.epochs import ANYBODY
@@ -17,6 +16,8 @@ from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable, UseCaseTaken
 
 if TYPE_CHECKING:
+    from contextvars import ContextVar
+
     from gcache.core.chain import Chain
     from gcache.core.entries import Entry
     from gcache.core.generations import Generations
@@ -45,13 +46,14 @@ class Engine:
         troubles: Troubles,
         clock: Callable[[], float],
         default_serializer: Callable[[Callable[..., Any] | None], Serializer],
+        enabled: ContextVar[bool],
         listener: Listener | None = None,
     ) -> None:
         self.chain = chain
         self.recorder = recorder
         self.troubles = troubles
         self.clock = clock
-        self.enabled: ContextVar[bool] = ContextVar("gcache_enabled", default=False)
+        self.enabled = enabled
         self.default_serializer = default_serializer
         self.threads = ThreadRuntime()
         self.loops = LoopRuntime()

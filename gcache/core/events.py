@@ -108,6 +108,20 @@ class Listening(NamedTuple):
     hears: Literal[0, 1]
 
 
+class Shadow(NamedTuple):
+    """A hit of `layer` was compared with what its source returns now.
+
+    "error" says that the source, or the comparison, raised. `age_sec` is how long before the hit the
+    load of its entry had begun.
+    """
+
+    use_case: str
+    key_type: str
+    layer: str
+    result: Literal["match", "mismatch", "error"]
+    age_sec: float
+
+
 Event: TypeAlias = (
     Hit
     | Miss
@@ -121,4 +135,5 @@ Event: TypeAlias = (
     | Entries
     | Pending
     | Listening
+    | Shadow
 )

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """One layer that a call passes, and for how many seconds it keeps the call's entry."""
+    """One layer that a call passes.
+
+    It keeps the call's entry for `ttl` seconds, and `shadow` percent of its hits are shadowed.
+    """
 
     tier: Tier
     ttl: float
+    shadow: float
 
 
 class Policy:
@@ -28,7 +32,7 @@ class Policy:
         invalidation, so tracked calls pass it by.
         """
         self._ramped = [
-            (config.percentage(tier.name), Step(tier, ttl))
+            (config.percentage(tier.name), Step(tier, ttl, config.shadow_percentage(tier.name)))
             for tier in tiers
             if (ttl := config.ttl(tier.name)) and config.percentage(tier.name) > 0
             if not tracked or tier.in_process or tier.is_authority
@@ -42,6 +46,8 @@ class Policy:
             and tiers[0].in_process
         )
         """Whether every call may be answered by the in-process layer at the head of the chain."""
+        self.open_shadow = self.all[0].shadow if self.nearest_is_open else 0.0
+        """The percentage of that layer's hits that are shadowed."""
         self.keeps_copies = (
             len(self.all) > 1 and self.all[-1].tier.is_authority and self.all[0].tier.in_process
         )

@@ -6,6 +6,7 @@ suspend like any others. Under `ThreadRuntime` they never do, so one `send` runs
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import Future, ThreadPoolExecutor
+    from queue import SimpleQueue
 
     from gcache.core.flights import Flight
 
@@ -23,6 +25,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _BLOCKING_WORKERS = 32
+_HELPER_IDLE_SEC = 5.0
 
 
 class Operation(Generic[P, R]):
@@ -85,7 +88,7 @@ class Runtime(Protocol):
         ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` beside the caller, who does not wait for it."""
+        """Run `work` beside the caller, who does not wait for it, in a copy of the caller's context."""
         ...
 
 
@@ -109,8 +112,9 @@ class ThreadRuntime:
         over.wait(limit_sec)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        context = contextvars.copy_context()
         try:
-            threading.Thread(target=drive, args=(work,), name="gcache-refresh", daemon=True).start()
+            _helpers.hand(lambda: context.run(drive, work))
         except RuntimeError:  # no thread to be had: the interpreter ends, or the machine is full
             work.close()
 
@@ -190,6 +194,50 @@ class LoopRuntime:
         self._tasks = set()
 
 
+class _Helpers:
+    """Threads that do what is handed to them, one thing after another, and end when nothing comes.
+
+    A thread that has nothing to do offers its inbox. Whoever takes an inbox fills it, so a thread that
+    would rather end and finds its inbox taken waits on.
+    """
+
+    def __init__(self) -> None:
+        self.idle: list[SimpleQueue[Callable[[], object]]] = []
+
+    def hand(self, work: Callable[[], object]) -> None:
+        """Have `work` done by an idle thread, else by a new one. Raises RuntimeError if there can be none."""
+        from queue import SimpleQueue
+
+        try:
+            self.idle.pop().put(work)
+        except IndexError:
+            inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
+            inbox.put(work)
+            threading.Thread(target=self._help, args=(inbox,), name="gcache-helper", daemon=True).start()
+
+    def _help(self, inbox: SimpleQueue[Callable[[], object]]) -> None:
+        from queue import Empty
+
+        while True:
+            try:
+                work = inbox.get(timeout=_HELPER_IDLE_SEC)
+            except Empty:
+                with suppress(ValueError):
+                    self.idle.remove(inbox)
+                    return
+                continue
+            work()
+            del work  # nothing of a call is to live on while its thread is idle
+            self.idle.append(inbox)
+
+    def after_fork(self) -> None:
+        """Forget the threads, which only the parent has."""
+        self.idle = []
+
+
+_helpers = _Helpers()
+
+
 class _BackgroundLoop:
     """One event loop on a thread of its own, for sync callers of what can only be awaited."""
 
@@ -236,3 +284,4 @@ class _BackgroundLoop:
 _background_loop = _BackgroundLoop()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_background_loop.after_fork)
+    os.register_at_fork(after_in_child=_helpers.after_fork)

@@ -123,6 +123,18 @@ class Troubles:
             use_case.name,
         )
 
+    def mismatched(self, use_case: UseCase, entity: str, age_sec: float) -> None:
+        """A source returned something else than what was cached. Neither value is anybody's business here."""
+        self._notices.warn(
+            ("mismatch", use_case.name),
+            "A shadow read of use case %r did not match: the source returns something else for %r than what "
+            "was loaded %.3f s before.",
+            use_case.name,
+            entity,
+            age_sec,
+            again_after=_QUIET_SEC,
+        )
+
     def broken(self, use_case: UseCase, error: Exception) -> None:
         """A part of somebody's own raised where it must not, and the call went to its source."""
         self._count(use_case, error)

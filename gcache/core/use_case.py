@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gcache.core.config import GCacheKeyConfig
@@ -18,13 +20,16 @@ class UseCase:
     `hits` counts answers of the in-process layer on the hot path, `bypassed` calls while caching was
     off. Both only grow, and are floats because adding to one is cheaper than making the next int.
     `open_until` is the time (monotonic) until which the hot path may answer. While it `is_shut` no call
-    may use the memory layer.
+    may use the memory layer. `draw` is called with the percentage of hits that it is to leave to the chain,
+    so that they are shadowed there; `shadow_equal` tells whether what was cached is as good as what the
+    source returned.
     """
 
     __slots__ = (
         "bypassed",
         "bypassed_delivered",
         "default_config",
+        "draw",
         "hits",
         "hits_delivered",
         "is_shut",
@@ -35,6 +40,7 @@ class UseCase:
         "policy",
         "policy_due",
         "serializer",
+        "shadow_equal",
         "tracked",
     )
 
@@ -46,6 +52,7 @@ class UseCase:
         serializer: Serializer,
         default_config: GCacheKeyConfig | None,
         memory_name: str,
+        shadow_equal: Callable[[Any, Any], object] | None = None,
     ) -> None:
         self.name = name
         self.key_type = key_type
@@ -53,6 +60,8 @@ class UseCase:
         self.serializer = serializer
         self.default_config = default_config
         self.memory_name = memory_name
+        self.shadow_equal = operator.eq if shadow_equal is None else shadow_equal
+        self.draw: Callable[[float], object] = _draw_nothing
         self.hits = self.hits_delivered = 0.0
         self.bypassed = self.bypassed_delivered = 0.0
         self.policy: Policy | None = None
@@ -67,6 +76,11 @@ class UseCase:
         self.open_until = due if policy is not None and policy.nearest_is_open else NEVER
         if self.is_shut:
             self.open_until = NEVER
+        self.draw(0 if policy is None else policy.open_shadow)
+
+    def has_drawn(self, now: float) -> bool:
+        """Tell whether a call that the hot path does not answer `now` may be a hit left to the chain."""
+        return now < self.open_until and self.policy is not None and self.policy.open_shadow > 0
 
     def shut(self) -> None:
         """Keep the memory layer from answering, whatever is adopted from now on."""
@@ -77,3 +91,7 @@ class UseCase:
         """Let the memory layer answer again, as far as the policy in force lets it."""
         self.is_shut = False
         self.adopt(self.policy, self.policy_due)
+
+
+def _draw_nothing(percent: float) -> None:
+    """Stand for the hot path of a use case that has none."""

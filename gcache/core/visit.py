@@ -16,16 +16,22 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """What a caller asks for: the value of `key`, from the cache or by one run of `load`."""
+    """What a caller asks for: the value of `key`, from the cache or by one run of `load`.
 
-    __slots__ = ("is_counted", "key", "load", "name", "use_case")
+    `is_drawn` says that the hot path left it to the chain: a hit of the nearest layer is shadowed.
+    """
 
-    def __init__(self, use_case: UseCase, key: GCacheKey, name: str, load: Operation[[], Any]) -> None:
+    __slots__ = ("is_counted", "is_drawn", "key", "load", "name", "use_case")
+
+    def __init__(
+        self, use_case: UseCase, key: GCacheKey, name: str, load: Operation[[], Any], is_drawn: bool = False
+    ) -> None:
         self.use_case = use_case
         self.key = key
         self.name = name
         self.load = load
         self.is_counted = False
+        self.is_drawn = is_drawn
 
 
 class Visit:

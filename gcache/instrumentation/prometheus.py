@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from threading import Lock
 from types import MethodType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary, WeakMethod
 
 from gcache.core.events import (
@@ -20,9 +20,11 @@ from gcache.core.events import (
     Miss,
     Pending,
     Serialization,
+    Shadow,
     Size,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
+from gcache.instrumentation._handlers import answered, compared, counted, measured, missed
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -38,16 +40,17 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from gcache.core.events import Event
+    from gcache.instrumentation._handlers import Handler
 
     Callback: TypeAlias = Callable[[], object]
     Reference: TypeAlias = Callable[[], Callback | None]
-    Handler: TypeAlias = Callable[[Any], None]
 
 _logger = logging.getLogger("gcache")
 
 _GET_SECONDS = (5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _LOAD_SECONDS = (1e-3, 2e-3, 3e-3, 5e-3, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SERIALIZATION_SECONDS = (5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.03, 0.1)
+_AGE_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
 _SIZE_BYTES = tuple(float(4**power) for power in range(3, 12))
 
 
@@ -175,22 +178,32 @@ class _Families:
             registry=None,
             multiprocess_mode="livemin",
         )
+        self.shadows = _counter(
+            "shadow", Shadow._fields[:-1], "Hits that were compared with what the source returns, by outcome."
+        )
+        self.mismatch_age = _histogram(
+            "shadow_mismatch_age_seconds",
+            Shadow._fields[:-2],
+            _AGE_SECONDS,
+            "How long before the hit the load had begun whose value the source no longer returns.",
+        )
         self.handlers = self._handlers()
 
     def _handlers(self) -> dict[type[Event], Handler]:
         return {
-            Hit: _answered(self.requests, self.hits),
-            Disabled: _answered(self.requests, self.disabled),
-            Miss: _missed(self.requests, self.misses),
-            Error: _counted(lambda event: self.errors.labels(*event[:-1], _flag(event.in_fallback)).inc),
-            Invalidation: _counted(lambda event: self.invalidations.labels(*event).inc),
-            Get: _measured(lambda labels: self.get.labels(*labels).observe),
-            Load: _measured(lambda labels: self.load.labels(*labels).observe),
-            Serialization: _measured(lambda labels: self.serialization.labels(*labels).observe),
-            Size: _measured(lambda labels: self.size.labels(*labels).observe),
-            Entries: _measured(lambda labels: self.entries.labels(*labels).set),
+            Hit: answered(self.requests, self.hits),
+            Disabled: answered(self.requests, self.disabled),
+            Miss: missed(self.requests, self.misses),
+            Error: counted(lambda event: self.errors.labels(*event[:-1], _flag(event.in_fallback)).inc),
+            Invalidation: counted(lambda event: self.invalidations.labels(*event).inc),
+            Get: measured(lambda labels: self.get.labels(*labels).observe),
+            Load: measured(lambda labels: self.load.labels(*labels).observe),
+            Serialization: measured(lambda labels: self.serialization.labels(*labels).observe),
+            Size: measured(lambda labels: self.size.labels(*labels).observe),
+            Entries: measured(lambda labels: self.entries.labels(*labels).set),
             Pending: lambda event: self.pending.set(event.waiting),
             Listening: lambda event: self.listening.set(event.hears),
+            Shadow: compared(self.shadows, self.mismatch_age),
         }
 
     def register(self, registry: CollectorRegistry) -> None:
@@ -224,6 +237,8 @@ class _Families:
             self.entries,
             self.pending,
             self.listening,
+            self.shadows,
+            self.mismatch_age,
         )
 
 
@@ -251,64 +266,3 @@ def _histogram(name: str, labels: Sequence[str], buckets: Sequence[float], help:
 
 def _flag(flag: bool) -> str:
     return "true" if flag else "false"
-
-
-# `.labels()` costs more than the counting itself, so each handler keeps the bound methods of its children.
-
-
-def _answered(requests: Counter, outcomes: Counter) -> Handler:
-    children: dict[tuple[str, ...], tuple[Handler, Handler]] = {}
-
-    def handle(event: Hit | Disabled) -> None:
-        labels, count = event[:3], event[3]
-        try:
-            request, outcome = children[labels]
-        except KeyError:
-            request, outcome = requests.labels(*labels[:2]).inc, outcomes.labels(*labels).inc
-            children[labels] = request, outcome
-        request(count)
-        outcome(count)
-
-    return handle
-
-
-def _missed(requests: Counter, misses: Counter) -> Handler:
-    children: dict[Miss, tuple[Callable[[], None], Callable[[], None]]] = {}
-
-    def handle(event: Miss) -> None:
-        try:
-            request, miss = children[event]
-        except KeyError:
-            request, miss = requests.labels(*event[:2]).inc, misses.labels(*event).inc
-            children[event] = request, miss
-        request()
-        miss()
-
-    return handle
-
-
-def _counted(child_of: Callable[[Any], Callable[[], None]]) -> Handler:
-    children: dict[Error | Invalidation, Callable[[], None]] = {}
-
-    def handle(event: Error | Invalidation) -> None:
-        try:
-            child = children[event]
-        except KeyError:
-            child = children[event] = child_of(event)
-        child()
-
-    return handle
-
-
-def _measured(child_of: Callable[[tuple[str, ...]], Handler]) -> Handler:
-    children: dict[tuple[str, ...], Handler] = {}
-
-    def handle(event: Get | Load | Serialization | Size | Entries) -> None:
-        labels = event[:-1]
-        try:
-            child = children[labels]
-        except KeyError:
-            child = children[labels] = child_of(labels)
-        child(event[-1])
-
-    return handle

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.events import Disabled, Error, Hit, Load, Miss
+from gcache.core.runtime import _helpers
+from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from gcache import GCache
@@ -115,6 +117,16 @@ class SyncSide:
     def get(self, gcache: GCache, key: Any, source: Source) -> Any:
         return gcache.get(key, source)
 
+    def settle(self, gcache: GCache) -> None:
+        """Wait until what runs beside the calls has come to its end."""
+        wait_until(
+            lambda: (
+                len(_helpers.idle)
+                == sum(getattr(t, "_target", None) == _helpers._help for t in threading.enumerate())
+            ),
+            sentence="all helpers are idle",
+        )
+
     def close(self) -> None:
         pass
 
@@ -151,6 +163,13 @@ class AsyncSide:
             return await work
 
         return self._runner.run(awaited(), context=contextvars.copy_context())
+
+    def settle(self, gcache: GCache) -> None:
+        async def rest() -> None:
+            while gcache._engine.loops._tasks:
+                await asyncio.sleep(0)
+
+        self.run(rest())
 
     def close(self) -> None:
         self._runner.close()

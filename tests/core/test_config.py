@@ -60,6 +60,19 @@ class TestKeyConfig:
         with pytest.raises(GCacheConfigError, match="ramp of layer 'local'"):
             GCacheKeyConfig(ttl_sec={"local": 5}, ramp={"local": ramp})
 
+    def test_shadow(self) -> None:
+        """A layer is shadowed as is said of it, or of "*", or else not at all; it needs no life for that."""
+        config = GCacheKeyConfig(shadow={"local": 0.5, "*": 20})
+
+        assert (0.5, 20) == (config.shadow_percentage("local"), config.shadow_percentage("remote"))
+        assert 0 == GCacheKeyConfig.enabled(60).shadow_percentage("local")
+
+    @pytest.mark.parametrize("shadow", [-1, 101, math.nan, "50", None, False])
+    def test_no_shadow(self, shadow: Any) -> None:
+        """A shadow is a percentage, and the error names the layer."""
+        with pytest.raises(GCacheConfigError, match="shadow of layer 'local'"):
+            GCacheKeyConfig(shadow={"local": shadow})
+
     @pytest.mark.parametrize("ttl_sec", [{}, {"remote": 5}])
     def test_ramp_without_ttl(self, ttl_sec: dict[str, float]) -> None:
         """A ramp for a layer without a life is an error, and says what is missing."""

@@ -68,22 +68,6 @@ def provider() -> Provider:
     return Provider()
 
 
-def settle(gcache: GCache, side: SyncSide | AsyncSide, asked: Callable[[], bool]) -> None:
-    """Wait until what runs beside the calls has happened."""
-    if isinstance(side, AsyncSide):
-
-        async def rest() -> None:
-            while gcache._engine.loops._tasks:
-                await asyncio.sleep(0)
-
-        side.run(rest())
-    else:
-        wait_until(
-            lambda: asked() and not any(t.name == "gcache-refresh" for t in threading.enumerate()),
-            sentence="the provider has answered",
-        )
-
-
 class TestForms:
     @pytest.mark.parametrize("form", FORMS)
     def test_any(
@@ -182,7 +166,7 @@ class TestRefresh:
             clock.advance(10)
             noticed = get_user(1)
             may_answer.set()
-            settle(gcache, side, lambda: provider.asked == 2)
+            side.settle(gcache)
             afterwards = get_user(1)
 
         assert (1, 2, 2) == (noticed, afterwards, provider.asked)
@@ -311,7 +295,7 @@ class TestFailure:
             provider.answer = answer
             clock.advance(refresh_sec)
             results = [get_user(1)]
-            settle(gcache, side, lambda: provider.asked == 2)
+            side.settle(gcache)
             results.append(get_user(1))
 
         assert [1, 1] == results

@@ -89,6 +89,27 @@ class TestHotPath:
         assert not Policy(config, [tiers[1], tiers[0]], False).nearest_is_open
 
 
+class TestShadow:
+    def test_steps(self, tiers: list[Tier]) -> None:
+        """Each layer has its share of shadowed hits, named or by "*", and none if nothing is said."""
+        said = [GCacheKeyConfig({"*": 5}, {"*": 100}, shadow) for shadow in ({"*": 3, "disk": 0.5}, {})]
+        shares = [[step.shadow for step in Policy(config, tiers, False).all] for config in said]
+
+        assert [[3, 0.5, 3], [0, 0, 0]] == shares
+
+    @pytest.mark.parametrize(
+        ("expected", "ramp", "shadow"),
+        [(7, 100, {"*": 7}), (0, 99, {"*": 7}), (0, 0, {"*": 7}), (0, 100, {"remote": 7})],
+    )
+    def test_open_shadow(
+        self, tiers: list[Tier], expected: float, ramp: float, shadow: dict[str, float]
+    ) -> None:
+        """The hot path leaves hits to the chain if it is open and memory is shadowed."""
+        config = GCacheKeyConfig({"*": 5}, {"local": ramp, "remote": 100}, shadow)
+
+        assert expected == Policy(config, tiers, False).open_shadow
+
+
 class TestRamp:
     def test_monotone(self, tiers: list[Tier]) -> None:
         """Those who are in at 10 stay in at 20, and so on up to all; at 0 there is nobody."""

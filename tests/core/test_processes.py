@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import GCacheKeyConfig, MemoryLayer
-from gcache.core.events import Hit
+from gcache.core.events import Hit, Shadow
 from tests.core.layers import AsyncLayer, SyncLayer
 from tests.core.stage import (
     PATIENCE_SEC,
@@ -70,6 +70,24 @@ def in_child(work: Callable[[], object]) -> None:
 @forks
 @knowingly
 class TestFork:
+    def test_shadows(self, make_gcache: Callable[..., GCache], recorded: Recorded) -> None:
+        """A child shadows its hits with helpers of its own: those of its parent are not in it."""
+        config = GCacheKeyConfig({"*": 60}, {"*": 100}, {"*": 100})
+        gcache = make_gcache(cache_config_provider=lambda key: config, config_refresh_sec=1000)
+        side = SyncSide()
+        get_user = side.cached(gcache, Source())
+
+        def hit() -> None:
+            get_user(1)
+            wait_until(lambda: bool(recorded.of(Shadow)), sentence="the hit is shadowed")
+
+        with gcache.enable():
+            get_user(1)
+            hit()
+            side.settle(gcache)
+            recorded.forget()
+            in_child(hit)
+
     def test_keeps_memory(self, make_gcache: Callable[..., GCache], side: SyncSide) -> None:
         """A child has what its parent had in memory, and what it adds is its own."""
         if not isinstance(side, SyncSide):

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import queue
+import subprocess
+import sys
 import threading
+import weakref
+from functools import partial
 from typing import Any
 
 import pytest
 
-from gcache.core.runtime import LoopRuntime, Operation, Outcome, ThreadRuntime, _background_loop, drive
+from gcache.core.runtime import (
+    LoopRuntime,
+    Operation,
+    Outcome,
+    ThreadRuntime,
+    _background_loop,
+    _Helpers,
+    drive,
+)
 from tests.core.stage import in_threads
 from tests.servers.waiting import wait_until
 
@@ -146,10 +159,28 @@ class TestThreadRuntime:
 
         coroutine = work()
         with monkeypatch.context() as patch:
+            patch.setattr("gcache.core.runtime._helpers", _Helpers())
             patch.setattr(threading.Thread, "start", start)
             ThreadRuntime().spawn(coroutine)
 
         assert None is coroutine.cr_frame
+
+    def test_spawn_context(self) -> None:
+        """What is spawned sees its spawner's variables, and changes only its own."""
+        seen: list[int] = []
+
+        async def work() -> None:
+            seen.append(variable.get())
+            variable.set(2)
+
+        token = variable.set(1)
+        for _ in range(2):
+            ThreadRuntime().spawn(work())
+        wait_until(lambda: len(seen) == 2, sentence="both ran")
+        left = variable.get()
+        variable.reset(token)
+
+        assert ([1, 1], 1) == (seen, left)
 
     def test_suspension(self) -> None:
         """A coroutine that suspends where nothing can is an error that says so, and is closed."""
@@ -165,6 +196,147 @@ class TestThreadRuntime:
             drive(suspend())
 
         assert [True] == closed
+
+
+AT_EXIT = """
+import asyncio, threading
+from gcache.core.runtime import ThreadRuntime
+
+begun = threading.Event()
+
+async def block():
+    begun.set()
+    threading.Event().wait()
+
+async def idle():
+    pass
+
+ThreadRuntime().spawn(idle())
+ThreadRuntime().spawn(block())
+assert begun.wait(10)
+"""
+
+
+class TestHelpers:
+    @pytest.fixture
+    def helpers(self) -> _Helpers:
+        return _Helpers()
+
+    def test_reuse(self, helpers: _Helpers) -> None:
+        """A thread that is done does what comes next."""
+        threads: list[int] = []
+
+        for count in range(1, 4):
+            helpers.hand(lambda: threads.append(here()))
+            wait_until(
+                lambda count=count: len(threads) == count and bool(helpers.idle), sentence="it is done"
+            )
+
+        assert 1 == len(set(threads))
+
+    def test_busy(self, helpers: _Helpers) -> None:
+        """Nothing waits for a thread that is busy."""
+        may_end, done = threading.Event(), threading.Event()
+        helpers.hand(lambda: may_end.wait(10))
+
+        helpers.hand(done.set)
+
+        assert done.wait(10)
+        may_end.set()
+
+    def test_end(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A thread that nobody has work for ends, and another one does what comes later."""
+        monkeypatch.setattr("gcache.core.runtime._HELPER_IDLE_SEC", 0.001)
+        threads: list[threading.Thread] = []
+        helpers.hand(lambda: threads.append(threading.current_thread()))
+        wait_until(lambda: bool(threads) and not threads[0].is_alive(), sentence="the thread has ended")
+
+        helpers.hand(lambda: threads.append(threading.current_thread()))
+        wait_until(lambda: len(threads) == 2 and not threads[1].is_alive(), sentence="so has the next")
+
+        assert [] == helpers.idle
+
+    def test_taken(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A thread whose inbox is taken as it would end waits for what will be put into it."""
+        done = threading.Event()
+        real = queue.SimpleQueue
+
+        class Inbox:
+            def __init__(self) -> None:
+                self._queue: queue.SimpleQueue[Any] = real()
+                self._waits = 0
+                self.put = self._queue.put
+
+            def get(self, timeout: float) -> Any:
+                try:
+                    return self._queue.get(timeout=timeout)
+                except queue.Empty:
+                    self._waits += 1
+                    if self._waits == 1:
+                        helpers.idle.remove(self)  # type: ignore[arg-type]
+                    if self._waits == 3:
+                        self.put(done.set)
+                    raise
+
+        monkeypatch.setattr(queue, "SimpleQueue", Inbox)
+        monkeypatch.setattr("gcache.core.runtime._HELPER_IDLE_SEC", 0.001)
+
+        helpers.hand(lambda: None)
+
+        assert done.wait(10)
+
+    def test_many(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whatever is handed over is done, once, also when threads end all the time."""
+        monkeypatch.setattr("gcache.core.runtime._HELPER_IDLE_SEC", 0.0001)
+        done: list[tuple[int, int]] = []
+
+        def hand(spawner: int) -> None:
+            for number in range(250):
+                helpers.hand(partial(done.append, (spawner, number)))
+
+        in_threads(4, hand)
+        wait_until(lambda: len(done) >= 1000, sentence="all is done")
+
+        assert {(spawner, number) for spawner in range(4) for number in range(250)} == set(done)
+        assert 1000 == len(done)
+
+    def test_failing_work(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Work that raises ends its thread, which is no obstacle to what comes next."""
+        done, complaints = threading.Event(), list[Any]()
+        monkeypatch.setattr(threading, "excepthook", complaints.append)
+
+        helpers.hand(fail)
+        wait_until(lambda: bool(complaints), sentence="it has failed")
+        helpers.hand(done.set)
+
+        assert done.wait(10)
+        assert StopIteration is complaints[0].exc_type
+
+    def test_forgets(self, helpers: _Helpers) -> None:
+        """An idle thread keeps nothing of what it did alive."""
+
+        class Argument:
+            """What a call was about."""
+
+        argument = Argument()
+        reference = weakref.ref(argument)
+        helpers.hand(lambda argument=argument: None)
+        del argument
+
+        wait_until(lambda: reference() is None, sentence="it is gone")
+
+    def test_after_fork(self, helpers: _Helpers) -> None:
+        """A child hands nothing to threads that it does not have."""
+        helpers.hand(lambda: None)
+        wait_until(lambda: bool(helpers.idle), sentence="the thread is idle")
+
+        helpers.after_fork()
+
+        assert [] == helpers.idle
+
+    def test_exit(self) -> None:
+        """Neither an idle nor a busy one keeps the interpreter from its end."""
+        subprocess.run([sys.executable, "-c", AT_EXIT], check=True, timeout=30)
 
 
 class TestLoopRuntime:

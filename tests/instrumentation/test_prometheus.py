@@ -29,6 +29,7 @@ from gcache.core.events import (
     Miss,
     Pending,
     Serialization,
+    Shadow,
     Size,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
@@ -52,6 +53,7 @@ ONE_OF_EACH: list[Event] = [
     Entries("local", 17),
     Pending(3),
     Listening(1),
+    Shadow("GetUser", "user_id", "local", "mismatch", 90.0),
 ]
 
 
@@ -113,6 +115,18 @@ class TestCounts:
             (Entries("local", 17), "entries", {"layer": "local"}, 17),
             (Pending(3), "invalidations_pending", {}, 3),
             (Listening(1), "bus_listening", {}, 1),
+            (
+                Shadow("GetUser", "user_id", "remote", "match", 5.0),
+                "shadow_total",
+                REMOTE | {"result": "match"},
+                1,
+            ),
+            (
+                Shadow("GetUser", "user_id", "remote", "mismatch", 5.0),
+                "shadow_mismatch_age_seconds_sum",
+                REMOTE,
+                5.0,
+            ),
         ],
     )
     def test_event(
@@ -155,6 +169,19 @@ class TestCounts:
         sink.record(Hit("GetPosts", "user_id", "local", 7))
 
         assert 5 + 1 + 3 + 100 + 1 == registry.get_sample_value("gcache_requests_total", USE_CASE)
+
+    def test_shadow(self, registry: CollectorRegistry, sink: PrometheusSink) -> None:
+        """Only mismatches have an age; what a comparison was about is counted whatever came of it."""
+        for result, age_sec in (("match", 1.0), ("error", 2.0), ("mismatch", 4.0), ("mismatch", 8.0)):
+            sink.record(Shadow("GetUser", "user_id", "remote", result, age_sec))  # type: ignore[arg-type]
+
+        counts = [
+            registry.get_sample_value("gcache_shadow_total", REMOTE | {"result": result})
+            for result in ("match", "mismatch", "error")
+        ]
+        assert [1, 2, 1] == counts
+        assert 2 == registry.get_sample_value("gcache_shadow_mismatch_age_seconds_count", REMOTE)
+        assert 12 == registry.get_sample_value("gcache_shadow_mismatch_age_seconds_sum", REMOTE)
 
     def test_gauge(self, registry: CollectorRegistry, sink: PrometheusSink) -> None:
         """The number of entries is the last one that was reported."""
@@ -279,6 +306,8 @@ class TestBeforeCollect:
             "gcache_serialization_seconds_count",
             "gcache_size_bytes_count",
             "gcache_entries",
+            "gcache_shadow_total",
+            "gcache_shadow_mismatch_age_seconds_count",
         } <= names
 
     def test_every_scrape(self, registry: CollectorRegistry, sink: PrometheusSink) -> None:
@@ -422,7 +451,7 @@ class TestExposition:
         """Every family says in a sentence what it counts."""
         texts = [family.documentation for family in registry.collect()]
 
-        assert 13 == len(texts)
+        assert 15 == len(texts)
         assert all(text[0].isupper() and text.endswith(".") for text in texts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,7 @@ class Process:
         self.generations._lock = WatchedLock(touch, f"generations of {name}")  # type: ignore[assignment]
         wire, policies = Wire(recorder, troubles, self.clock), Policies(None, 1, tiers, self.clock, troubles)
         announcer = None if bus is None else Announcer(bus, "bus")
+        enabled = ContextVar("enabled", default=True)
         self.chain = Chain(
             tiers,
             KEYS,
@@ -121,6 +123,7 @@ class Process:
             troubles,
             self.clock,
             self.clock,
+            enabled,
             announcer,
         )
         self.chain.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again

@@ -53,6 +53,16 @@ sink: MetricsSink = NullSink()
 serializers: list[Serializer] = [PickleSerializer(trusted=[User]), PickleSerializer(trusted=ANY)]
 
 
+@gcache.cached(
+    key_type="age",
+    id_arg="user_id",
+    default_config=GCacheKeyConfig(shadow={"*": 5}),
+    shadow_equal=lambda cached, loaded: abs(cached - loaded) < 1,
+)
+def get_age(user_id: int) -> float:
+    return 1.5
+
+
 @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser", track_for_invalidation=True)
 def get_user(user_id: int, *, fresh: bool = False) -> User:
     return User(user_id, "Alice")

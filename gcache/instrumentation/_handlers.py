@@ -1,0 +1,104 @@
+"""What PrometheusSink does with an event: one function for each way of counting.
+
+`.labels()` costs more than the counting itself, so each keeps the bound methods of its children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+
+    from gcache.core.events import (
+        Disabled,
+        Entries,
+        Error,
+        Get,
+        Hit,
+        Invalidation,
+        Load,
+        Miss,
+        Serialization,
+        Shadow,
+        Size,
+    )
+
+Handler: TypeAlias = Callable[[Any], None]
+
+
+def answered(requests: Counter, outcomes: Counter) -> Handler:
+    """Count calls in both families: they are requests, and they had this outcome."""
+    children: dict[tuple[str, ...], tuple[Handler, Handler]] = {}
+
+    def handle(event: Hit | Disabled) -> None:
+        labels, count = event[:3], event[3]
+        try:
+            request, outcome = children[labels]
+        except KeyError:
+            request, outcome = requests.labels(*labels[:2]).inc, outcomes.labels(*labels).inc
+            children[labels] = request, outcome
+        request(count)
+        outcome(count)
+
+    return handle
+
+
+def missed(requests: Counter, misses: Counter) -> Handler:
+    """Count a call in both families, as `answered` does."""
+    children: dict[Miss, tuple[Callable[[], None], Callable[[], None]]] = {}
+
+    def handle(event: Miss) -> None:
+        try:
+            request, miss = children[event]
+        except KeyError:
+            request, miss = requests.labels(*event[:2]).inc, misses.labels(*event).inc
+            children[event] = request, miss
+        request()
+        miss()
+
+    return handle
+
+
+def counted(child_of: Callable[[Any], Callable[[], None]]) -> Handler:
+    """Count events one by one; `child_of` makes what counts those that are equal to one."""
+    children: dict[Error | Invalidation | tuple[str, ...], Callable[[], None]] = {}
+
+    def handle(event: Error | Invalidation | tuple[str, ...]) -> None:
+        try:
+            child = children[event]
+        except KeyError:
+            child = children[event] = child_of(event)
+        child()
+
+    return handle
+
+
+def measured(child_of: Callable[[tuple[str, ...]], Handler]) -> Handler:
+    """Hand on the amount that is the last field; `child_of` makes what takes those with the same labels."""
+    children: dict[tuple[str, ...], Handler] = {}
+
+    def handle(event: Get | Load | Serialization | Size | Entries) -> None:
+        labels = event[:-1]
+        try:
+            child = children[labels]
+        except KeyError:
+            child = children[labels] = child_of(labels)
+        child(event[-1])
+
+    return handle
+
+
+def compared(shadows: Counter, ages: Histogram) -> Handler:
+    """Count shadow reads in one family, and the ages of mismatches in the other."""
+    count = counted(lambda labels: shadows.labels(*labels).inc)
+    measure = measured(lambda labels: ages.labels(*labels).observe)
+
+    def handle(event: Shadow) -> None:
+        *labels, result, age_sec = event
+        count(event[:-1])
+        if result == "mismatch":
+            measure((*labels, age_sec))
+
+    return handle
