@@ -61,8 +61,7 @@ class GCache:
         recorder = Recorder(sink, notices, memory, clock)
         generations = Generations()
         troubles = Troubles(recorder, notices)
-        bus = config.invalidation_bus
-        announcer = None if bus is None else Announcer(bus, config.urn_prefix)
+        announcer = _announcer(config)
         enabled = ContextVar("gcache_enabled", default=False)
         chain = Chain(
             tiers,
@@ -74,7 +73,7 @@ class GCache:
                 tiers,
                 clock,
                 troubles,
-                bus is not None,
+                announcer is not None,
             ),
             generations,
             recorder,
@@ -84,9 +83,7 @@ class GCache:
             enabled,
             announcer,
         )
-        listener = (
-            None if announcer is None else Listener(announcer, chain.removal, recorder, troubles, clock)
-        )
+        listener = Listener(announcer, chain.removal, recorder, troubles, clock) if announcer else None
         self._engine = Engine(
             chain, generations, recorder, notices, troubles, clock, self._serializer_for, enabled, listener
         )
@@ -279,6 +276,11 @@ def _tiers(config: GCacheConfig) -> list[Tier]:
 
         tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory)))
     return tiers
+
+
+def _announcer(config: GCacheConfig) -> Announcer | None:
+    bus = config.invalidation_bus
+    return None if bus is None else Announcer(bus, config.urn_prefix)
 
 
 def _default_sink() -> MetricsSink:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
 
@@ -43,7 +43,7 @@ class Announcer:
 
     def __init__(self, bus: InvalidationBus, channel: str) -> None:
         """Raises GCacheConfigError if `bus` is none."""
-        self.sender = secrets.token_hex(8)
+        self.sender = os.urandom(8).hex()
         self._bus = bus
         self._channel = channel
         self._publish = _operation(bus, "publish")
@@ -68,7 +68,7 @@ class Announcer:
 
     def after_fork(self) -> None:
         """Take a name of the child's own, or it would ignore its parent."""
-        self.sender = secrets.token_hex(8)
+        self.sender = os.urandom(8).hex()
 
     def _say(self, runtime: Runtime, message: Message) -> Coroutine[Any, Any, Outcome[None]]:
         return runtime.attempt(self._publish, self._channel, message.encoded())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ _RENEWALS_PER_LEASE = 3
 
 def new_holder() -> str:
     """Return a name that nobody else holds under."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 class _Held(NamedTuple):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -137,6 +136,8 @@ class Listener:
         self.cut_off()
 
     def _listen(self) -> None:
+        import random
+
         pause = _FIRST_PAUSE_SEC
         while not self._stopped.is_set():
             try:

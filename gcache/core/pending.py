@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 
@@ -91,6 +90,8 @@ class Pending:
         self._until = {}
 
     def _keep_trying(self) -> None:
+        import random
+
         pause = _FIRST_PAUSE_SEC
         while not self._stopped.wait(pause * random.uniform(0.5, 1.0)):
             pause = _FIRST_PAUSE_SEC if self.try_all() else min(2 * pause, _LONGEST_PAUSE_SEC)

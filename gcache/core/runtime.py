@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class LoopRuntime:
             blocking = cast("Callable[P, R]", operation.blocking)
             if operation.inline:
                 return Outcome(blocking(*args, **kwargs))
-            return Outcome(await self._in_thread(blocking, *args, **kwargs))
+            return await self._in_thread(partial(blocking, *args, **kwargs))
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
 
@@ -171,16 +172,20 @@ class LoopRuntime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _in_thread(self, blocking: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def _in_thread(self, call: Callable[[], R]) -> Outcome[R]:
+        """Do `call` in a thread. A future that is to raise a StopIteration never ends, so it gets none."""
         import asyncio
         from concurrent.futures import ThreadPoolExecutor
-        from functools import partial
+
+        def outcome() -> Outcome[R]:
+            try:
+                return Outcome(call())
+            except Exception as error:  # the chain decides what becomes of it
+                return Outcome(error=error)
 
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_BLOCKING_WORKERS, thread_name_prefix="gcache-blocking")
-        return await asyncio.get_running_loop().run_in_executor(
-            self._pool, partial(blocking, *args, **kwargs)
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._pool, outcome)
 
     def close(self) -> None:
         """Let the threads go once they have finished what they are at."""

@@ -202,9 +202,20 @@ class TestReach:
 
         assert message == decoded(message.encoded())
 
-    def test_no_advice_to_keep_out_of_memory(self, here: Site, caplog: pytest.LogCaptureFixture) -> None:
-        """With a bus nothing warns of memory that invalidations do not reach."""
-        assert "tracked and kept in memory" not in caplog.text
+    @pytest.mark.parametrize("has_bus", [False, True])
+    def test_advice(
+        self, new_site: Callable[..., Site], hub: Hub, has_bus: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Without a bus the log says once that memory is out of reach elsewhere, and what to do."""
+        site = new_site(invalidation_bus=SyncBus(hub) if has_bus else None)
+        with site.gcache.enable():
+            site.get_user(1), site.get_user(2)
+
+        lines = [
+            record.message for record in caplog.records if "tracked and kept in memory" in record.message
+        ]
+        assert (0 if has_bus else 1) == len(lines)
+        assert has_bus or "an invalidation_bus" in lines[0]
 
 
 class TestCutOff:

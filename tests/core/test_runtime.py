@@ -23,7 +23,7 @@ from gcache.core.runtime import (
     _Helpers,
     drive,
 )
-from tests.core.stage import in_threads
+from tests.core.stage import PATIENCE_SEC, in_threads
 from tests.servers.waiting import wait_until
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
@@ -364,11 +364,21 @@ class TestLoopRuntime:
         assert here() != (await task).unwrap()
 
     @pytest.mark.parametrize(
-        "operation", [Operation(awaitable=afail), Operation(lambda: {}["x"], inline=True)]
+        ("error", "operation"),
+        [
+            (LookupError, Operation(awaitable=afail)),
+            (StopIteration, Operation(fail, inline=True)),
+            (StopIteration, Operation(fail)),
+        ],
+        ids=["awaited", "inline", "in a thread"],
     )
-    async def test_error(self, loops: LoopRuntime, operation: Operation[[], None]) -> None:
-        """What is raised is the outcome."""
-        assert isinstance((await loops.attempt(operation)).error, LookupError)
+    async def test_error(
+        self, loops: LoopRuntime, error: type[Exception], operation: Operation[[], None]
+    ) -> None:
+        """What is raised is the outcome, a StopIteration from a thread as well."""
+        outcome = await asyncio.wait_for(loops.attempt(operation), PATIENCE_SEC)
+
+        assert isinstance(outcome.error, error)
 
     async def test_cancelled(self, loops: LoopRuntime) -> None:
         """A caller that is cancelled ends; that is no outcome."""
