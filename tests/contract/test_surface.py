@@ -223,6 +223,39 @@ def test_explicit_key_is_the_functions(gcache: GCache, source: Source) -> None:
     assert [100, 1] == [put, got]
 
 
+class TestInvalidating:
+    def test_sync(self, gcache: GCache, source: Source) -> None:
+        """Within the block reads go to the source; after it they are cached, and nothing from before."""
+        with gcache.enable():
+            gcache.get(TRACKED, source)
+            with gcache.invalidating("user_id", "12345"):
+                meanwhile = [gcache.get(TRACKED, source) for _ in range(2)]
+            after = [gcache.get(TRACKED, source) for _ in range(2)]
+
+        assert ([2, 3], [4, 4]) == (meanwhile, after)
+
+    async def test_async(self, gcache: GCache, source: Source) -> None:
+        """The same, awaited."""
+        with gcache.enable():
+            await gcache.aget(TRACKED, source.awaited)
+            async with gcache.invalidating("user_id", "12345"):
+                meanwhile = [await gcache.aget(TRACKED, source.awaited) for _ in range(2)]
+            after = [await gcache.aget(TRACKED, source.awaited) for _ in range(2)]
+
+        assert ([2, 3], [4, 4]) == (meanwhile, after)
+
+    async def test_overlapping(self, gcache: GCache, source: Source) -> None:
+        """Blocks in threads and on loops overlap; the entity is free when the last of them is done."""
+        with gcache.enable():
+            with gcache.invalidating("user_id", "12345"):
+                async with gcache.invalidating("user_id", "12345"):
+                    pass
+                meanwhile = [gcache.get(TRACKED, source) for _ in range(2)]
+            after = [gcache.get(TRACKED, source) for _ in range(2)]
+
+        assert ([1, 2], [3, 3]) == (meanwhile, after)
+
+
 class TestKeyConfig:
     def test_enabled(self, stack: Stack, new_gcache: Instances, source: Source) -> None:
         """GCacheKeyConfig.enabled(ttl) caches in every layer, for that long."""

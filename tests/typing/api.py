@@ -13,10 +13,13 @@ from gcache import (
     GCacheConfig,
     GCacheKey,
     GCacheKeyConfig,
+    InvalidationBus,
     JsonSerializer,
     MemoryLayer,
     PickleSerializer,
+    RedisBus,
     RedisConfig,
+    Subscription,
 )
 from gcache.core.protocols import MetricsSink, Serializer
 from gcache.instrumentation.null import NullSink
@@ -39,7 +42,8 @@ def ask_at_once(key: GCacheKey) -> GCacheKeyConfig | None:
     return GCacheKeyConfig.enabled(60) if key.use_case == "GetUser" else None
 
 
-gcache = GCache(GCacheConfig(cache_config_provider=ask, redis_config=RedisConfig(port=6379)))
+redis = RedisConfig(port=6379, invalidate_wait_replicas=1)
+gcache = GCache(GCacheConfig(cache_config_provider=ask, redis_config=redis, invalidation_bus=RedisBus(redis)))
 other = GCache(
     GCacheConfig(
         cache_config_provider=ask_at_once,
@@ -93,6 +97,8 @@ def sync_calls() -> None:
     assert_type(Repository().find.refresh(1, "a"), User | None)
     assert_type(gcache.get(get_user.key(1), lambda: User(1, "Bob")), User)
     gcache.invalidate(key_type="user_id", id="12345", fallback_buffer_ms=5000)
+    with gcache.invalidating("user_id", 1, hold_sec=5):
+        assert_type(get_user(1), User)
     get_user("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     get_user.refresh()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
@@ -102,6 +108,8 @@ async def async_calls() -> None:
     assert_type(await get_posts.arefresh(User(1, "Alice"), limit=3), list[str])
     await get_posts.ainvalidate(User(1, "Alice"))
     await gcache.ainvalidate("user_id", 1)
+    async with gcache.invalidating("user_id", 1):
+        assert_type(get_user(1), User)
 
     async def load() -> User:
         return User(1, "Alice")
@@ -109,6 +117,20 @@ async def async_calls() -> None:
     assert_type(await gcache.aget(get_user.key(1), load), User)
     async with gcache:
         await gcache.aflushall()
+
+
+class Bus:
+    """What is a bus by its methods alone."""
+
+    def publish(self, channel: str, message: bytes) -> None: ...
+
+    def subscribe(self, channel: str) -> Subscription:
+        return RedisBus(redis).subscribe(channel)
+
+    def close(self) -> None: ...
+
+
+bus: InvalidationBus = Bus()
 
 
 @gcache.enable()
