@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 class Reading:
     """What one call can know when it starts: which invalidations have ended, and until when it is held.
 
-    `announced` are the holds of what has returned, by process and holder, and `holders` those that stand in
-    the authority.
+    `announced` are the holds of what has returned, by process and holder, `holds` those in the authority,
+    and until when they stand.
     """
 
-    __slots__ = ("actor", "announced", "ended", "holders", "is_deaf", "process")
+    __slots__ = ("actor", "announced", "ended", "holds", "is_deaf", "process")
 
     def __init__(self, actor: str, process: str) -> None:
         self.actor = actor
@@ -39,7 +39,7 @@ class Reading:
         self.is_deaf = False
         self.ended: frozenset[tuple[str, str]] = frozenset()
         self.announced: tuple[tuple[tuple[str, str], float], ...] = ()
-        self.holders: frozenset[str] = frozenset()
+        self.holds: tuple[tuple[str, float], ...] = ()
 
 
 class History:
@@ -122,7 +122,7 @@ class History:
         reading = Reading(self.actor, process)
         reading.ended = self.ended
         reading.announced = tuple(sorted(self.announced.items()))
-        reading.holders = frozenset(self.holds)
+        reading.holds = tuple(sorted(self.holds.items()))
         reading.is_deaf = process in self.deaf
         self.readings[self.actor] = reading
         return reading
@@ -151,7 +151,7 @@ class History:
         reading = self.readings.get(self.actor)
         if reading is None or self.is_hold_lost:
             return
-        if any(self.holds.get(holder, 0.0) > now for holder in reading.holders):
+        if any(until > now and holder in self.holds for holder, until in reading.holds):
             self._fail(f"held: {self.actor} started under a hold that stands, and writes an entry")
 
     def check_hold(self, stored: bytes | None, deadline: float, now: float) -> None:

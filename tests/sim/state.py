@@ -60,7 +60,7 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Landing: ("flight",),
     Moment: ("label",),
     Outcome: ("value", "error"),
-    Reading: ("ended", "announced", "holders", "is_deaf"),
+    Reading: ("ended", "announced", "holds", "is_deaf"),
     Tier: ("name",),
     Remote: ("act", "outcome"),
     Load: (),
