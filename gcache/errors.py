@@ -84,7 +84,7 @@ class LayerUnavailable(GCacheError):
 
 
 class InvalidationPending(LayerUnavailable):
-    """An invalidation has not reached the authority yet. It is tried again while the process lives."""
+    """The authority, or the bus, has not heard of an invalidation yet. It is told while the process lives."""
 
 
 class NotReplicated(LayerUnavailable):

@@ -1,47 +1,28 @@
-"""GCache: the one place that knows core and the bundled parts, and puts them together."""
+"""GCache: what an application makes one of."""
 
 from __future__ import annotations
 
-import atexit
 import math
-import os
-import threading
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
-from weakref import WeakSet, WeakValueDictionary
 
-from gcache.backends.memory import MemoryLayer
-from gcache.core.bus import Announcer
+from gcache import instances
+from gcache.assembly import assemble
 from gcache.core.calls import IdArg, Shape
-from gcache.core.chain import Chain
 from gcache.core.config import GCacheConfig, GCacheKeyConfig
 from gcache.core.context import Switch
 from gcache.core.decorator import Decorator, check_cacheable, wrap
-from gcache.core.engine import Engine
-from gcache.core.generations import Generations
 from gcache.core.invalidating import Invalidating
-from gcache.core.keys import GCacheKey, UrnKeyBuilder, check_key_type, check_use_case
-from gcache.core.listener import Listener
+from gcache.core.keys import GCacheKey, check_key_type, check_use_case
 from gcache.core.methods import rewrapped
-from gcache.core.notices import Notices
-from gcache.core.policies import Policies
-from gcache.core.protocols import CacheLayer, MetricsSink, Progress, ScrapedSink, Serializer
-from gcache.core.recorder import Recorder
+from gcache.core.protocols import Progress, Serializer
 from gcache.core.runtime import Operation
-from gcache.core.tiers import Tier, link
-from gcache.core.troubles import Troubles
 from gcache.core.use_case import UseCase
 from gcache.core.visit import Call
-from gcache.core.wire import Wire
-from gcache.errors import GCacheAlreadyInstantiated, GCacheConfigError, MissingExtra
+from gcache.errors import GCacheConfigError
 
 T = TypeVar("T")
-
-_live: WeakValueDictionary[str, GCache] = WeakValueDictionary()
-_live_lock = threading.Lock()
 
 
 class GCache:
@@ -52,45 +33,8 @@ class GCache:
 
     def __init__(self, config: GCacheConfig) -> None:
         self._prefix = config.urn_prefix
-        self._default_serializer = config.serializer
-        tiers = link(_tiers(config))
-        memory = [(tier.name, tier.memory) for tier in tiers if tier.in_process]
-        sink = config.metrics or _default_sink()
-        clock = time.monotonic
-        notices = Notices(clock)
-        recorder = Recorder(sink, notices, memory, clock)
-        generations = Generations()
-        troubles = Troubles(recorder, notices)
-        announcer = _announcer(config)
-        enabled = ContextVar("gcache_enabled", default=False)
-        chain = Chain(
-            tiers,
-            UrnKeyBuilder(config.urn_prefix),
-            Wire(recorder, troubles, clock),
-            Policies(
-                config.cache_config_provider,
-                config.config_refresh_sec,
-                tiers,
-                clock,
-                troubles,
-                announcer is not None,
-            ),
-            generations,
-            recorder,
-            troubles,
-            clock,
-            time.time,
-            enabled,
-            announcer,
-        )
-        listener = Listener(announcer, chain.removal, recorder, troubles, clock) if announcer else None
-        self._engine = Engine(
-            chain, generations, recorder, notices, troubles, clock, self._serializer_for, enabled, listener
-        )
-        _claim(self._prefix, self)
-        _engines.add(self._engine)
-        if isinstance(sink, ScrapedSink):
-            sink.before_collect(recorder.deliver)
+        self._engine = assemble(config)
+        instances.claim(self._prefix, self, self._engine)
 
     def cached(
         self,
@@ -129,7 +73,7 @@ class GCache:
                 check_use_case(f"{shape.module}.{shape.qualname}" if use_case is None else use_case),
                 check_key_type(key_type),
                 track_for_invalidation,
-                serializer or self._serializer_for(function),
+                serializer or self._engine.default_serializer(function),
                 default_config,
                 self._engine.chain.tiers[0].name,
                 shadow_equal,
@@ -221,12 +165,12 @@ class GCache:
     def close(self) -> None:
         """Let go of connections and of the prefix. Cached functions go on, straight to their sources."""
         self._engine.close()
-        _release(self._prefix, self)
+        instances.release(self._prefix, self)
 
     async def aclose(self) -> None:
         """Do what `close` does, awaited, on the loop that used the instance."""
         await self._engine.aclose()
-        _release(self._prefix, self)
+        instances.release(self._prefix, self)
 
     def __enter__(self) -> Self:
         return self
@@ -254,44 +198,6 @@ class GCache:
             self._engine.troubles.unkeyable(use_case, error)
             return None
 
-    def _serializer_for(self, function: Callable[..., Any] | None) -> Serializer:
-        if self._default_serializer is not None:
-            return self._default_serializer
-        from gcache.serializers import PickleSerializer
-        from gcache.serializers.trust import classes_named_by
-
-        return PickleSerializer(trusted=() if function is None else classes_named_by(function))
-
-
-def _tiers(config: GCacheConfig) -> list[Tier]:
-    if config.layers is not None:
-        return [Tier(getattr(layer, "name", ""), layer=layer) for layer in config.layers]
-    tiers = [Tier(CacheLayer.LOCAL, layer=MemoryLayer[Any](max_entries=config.local_max_entries))]
-    if config.redis_config is not None:
-        from gcache.backends.redis import RedisLayer
-
-        tiers.append(Tier(CacheLayer.REMOTE, layer=RedisLayer(config.redis_config)))
-    if (factory := config.redis_client_factory) is not None:
-        from gcache.backends.redis import layer_of_factory
-
-        tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory)))
-    return tiers
-
-
-def _announcer(config: GCacheConfig) -> Announcer | None:
-    bus = config.invalidation_bus
-    return None if bus is None else Announcer(bus, config.urn_prefix)
-
-
-def _default_sink() -> MetricsSink:
-    try:
-        from gcache.instrumentation.prometheus import PrometheusSink
-    except MissingExtra:
-        from gcache.instrumentation.null import NullSink
-
-        return NullSink()
-    return PrometheusSink()
-
 
 def _buffer_sec(fallback_buffer_ms: float) -> float:
     if not 0 <= fallback_buffer_ms < math.inf:
@@ -303,40 +209,3 @@ def _hold_sec(hold_sec: float) -> float:
     if not 0 < hold_sec < math.inf:
         raise GCacheConfigError(f"hold_sec is {hold_sec!r}: give seconds above 0.")
     return hold_sec
-
-
-def _claim(prefix: str, instance: GCache) -> None:
-    with _live_lock:
-        for other in tuple(_live):
-            if f"{other}:".startswith(f"{prefix}:") or f"{prefix}:".startswith(f"{other}:"):
-                raise GCacheAlreadyInstantiated(
-                    f"A live GCache holds the prefix {other!r}: close() it first, or give this one "
-                    "a urn_prefix that neither contains that one nor lies inside it."
-                )
-        _live[prefix] = instance
-
-
-def _release(prefix: str, instance: GCache) -> None:
-    with _live_lock:
-        if _live.get(prefix) is instance:
-            del _live[prefix]
-
-
-_engines: WeakSet[Engine] = WeakSet()
-
-
-def _after_fork() -> None:
-    global _live_lock
-    _live_lock = threading.Lock()
-    for engine in tuple(_engines):
-        engine.after_fork()
-
-
-@atexit.register
-def _at_exit() -> None:
-    for engine in tuple(_engines):
-        engine.recorder.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import redis.exceptions
-
 from gcache.backends import _redis_clients as clients
 from gcache.backends._redis_lanes import is_cluster
 
@@ -19,7 +17,8 @@ _ENDS = (b"unsubscribe", b"sunsubscribe")
 class RedisBus:
     """Carries invalidations over a Redis or Valkey server, or over a Cluster of Redis 7 or Valkey nodes.
 
-    It has connections of its own: one to listen, and some to publish. Operations raise what redis-py raises.
+    It has connections of its own: one to listen, and some to publish. Nothing is connected before it is used.
+    Operations raise what redis-py raises, or ConnectionError.
     """
 
     def __init__(self, config: RedisConfig) -> None:
@@ -40,9 +39,7 @@ class RedisBus:
             if is_cluster(client):
                 client.nodes_manager.initialize()
                 server = client.get_redis_connection(client.get_node_from_key(channel))
-            pool = server.connection_pool
-            connection = pool.connection_class(**{**pool.connection_kwargs, "protocol": 2})
-            return RedisSubscription(connection, command, channel)
+            return RedisSubscription(_plain_connection(server.connection_pool), command, channel)
 
     def close(self) -> None:
         self._shared.close()
@@ -58,6 +55,7 @@ class RedisSubscription:
 
     def __init__(self, connection: Any, command: str, channel: str) -> None:
         self._connection = connection
+        self._is_closed = False
         try:
             connection.connect()
             connection.send_command(command, channel)
@@ -68,17 +66,24 @@ class RedisSubscription:
 
     def receive(self, timeout_sec: float) -> bytes | None:
         """Return the next message, None if none comes in time. Raises when the line is cut."""
-        if not self._connection.is_connected:
-            raise redis.exceptions.ConnectionError("The subscription was closed.")
+        if self._is_closed:
+            raise ConnectionError("The subscription was closed.")
         if not self._connection.can_read(timeout_sec):
             return None
         kind, _, data = self._connection.read_response()
         if kind in _ENDS:
-            raise redis.exceptions.ConnectionError("The channel has moved to another node.")
+            raise ConnectionError("The channel has moved to another node.")
         return data if kind in _MESSAGES else None
 
     def close(self) -> None:
+        self._is_closed = True
         self._connection.disconnect()
+
+
+def _plain_connection(pool: Any) -> Any:
+    """Return a connection like those of `pool` that reads replies in order: RESP2, without push messages."""
+    options = {name: value for name, value in pool.connection_kwargs.items() if not name.startswith("maint_")}
+    return pool.connection_class(**{**options, "protocol": 2})
 
 
 def _command(client: Any, name: str) -> str:

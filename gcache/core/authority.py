@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gcache.core import epochs
 
 if TYPE_CHECKING:
     from gcache.core.runtime import Outcome, Runtime
+    from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
     from gcache.core.visit import Visit
 
 
 class Authority:
-    """The last layer of a chain, as the one that all processes agree on. `now` is Unix time."""
+    """The last layer of a chain, as the one that all processes agree on."""
 
-    def __init__(
-        self, tier: Tier, now: Callable[[], float], give_up: Callable[[Visit, Tier, Exception], None]
-    ) -> None:
+    def __init__(self, around: Surroundings, tier: Tier) -> None:
         self.tier = tier
-        self._now = now
-        self._give_up = give_up
+        self._now = around.now
+        self._troubles = around.troubles
         self._longest_ttl = 0.0
 
     async def settle(self, runtime: Runtime, visit: Visit) -> None:
@@ -34,7 +32,7 @@ class Authority:
             lifetime_sec = epochs.epoch_lifetime(self._longest_ttl)
             outcome = await self.tier.attempt(runtime, "add", visit.epoch_key, planted, lifetime_sec)
             if outcome.error is not None:
-                self._give_up(visit, self.tier, outcome.error)
+                self._troubles.gave_up(visit, self.tier, outcome.error)
                 return
             if outcome.value:
                 visit.epoch = planted
@@ -47,7 +45,7 @@ class Authority:
         """Read which epoch stands."""
         outcome = await self.tier.get(runtime, [visit.epoch_key or ""])
         if outcome.error is not None:
-            self._give_up(visit, self.tier, outcome.error)
+            self._troubles.gave_up(visit, self.tier, outcome.error)
             return
         [visit.epoch] = outcome.value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from gcache.core.runtime import Operation, Outcome
 from gcache.errors import GCacheConfigError
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from gcache.core.runtime import Runtime
 
 Verb: TypeAlias = Literal["invalidate", "flush", "ping"]
-_VERBS = frozenset({"invalidate", "flush", "ping"})
+_VERBS = frozenset(get_args(Verb))
+
+
+_EXAMPLE = "gcache.RedisBus(RedisConfig(...))"
 
 
 class Message(NamedTuple):
@@ -44,15 +47,15 @@ class Announcer:
     def __init__(self, bus: InvalidationBus, channel: str) -> None:
         """Raises GCacheConfigError if `bus` is none."""
         self.sender = os.urandom(8).hex()
+        self.channel = channel
         self._bus = bus
-        self._channel = channel
         self._publish = _operation(bus, "publish")
         self._close = _operation(bus, "close")
         if not hasattr(bus, "subscribe"):
             raise _lacks(bus, "subscribe")
 
     def subscribe(self) -> Subscription:
-        return self._bus.subscribe(self._channel)
+        return self._bus.subscribe(self.channel)
 
     def invalidated(self, runtime: Runtime, entity: str) -> Coroutine[Any, Any, Outcome[None]]:
         return self._say(runtime, Message("invalidate", self.sender, entity))
@@ -71,11 +74,15 @@ class Announcer:
         self.sender = os.urandom(8).hex()
 
     def _say(self, runtime: Runtime, message: Message) -> Coroutine[Any, Any, Outcome[None]]:
-        return runtime.attempt(self._publish, self._channel, message.encoded())
+        return runtime.attempt(self._publish, self.channel, message.encoded())
 
 
 def _operation(bus: InvalidationBus, verb: str) -> Operation[..., None]:
     blocking, awaitable = getattr(bus, verb, None), getattr(bus, f"a{verb}", None)
+    if isinstance(bus, type):
+        raise GCacheConfigError(
+            f"The invalidation_bus is the class {bus.__name__}: make one, as in {_EXAMPLE}."
+        )
     if blocking is None and awaitable is None:
         raise _lacks(bus, verb)
     return Operation(blocking, awaitable)
@@ -84,5 +91,5 @@ def _operation(bus: InvalidationBus, verb: str) -> Operation[..., None]:
 def _lacks(bus: object, verb: str) -> GCacheConfigError:
     return GCacheConfigError(
         f"The invalidation_bus ({type(bus).__name__}) lacks {verb}: a bus has the methods of "
-        "gcache.InvalidationBus, such as those of gcache.RedisBus(RedisConfig(...))."
+        f"gcache.InvalidationBus, as {_EXAMPLE} has."
     )

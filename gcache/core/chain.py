@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.core import epochs
-from gcache.core.authority import Authority
 from gcache.core.entries import Entry, lifetime
 from gcache.core.events import Disabled, Error, Hit, Load, Miss
-from gcache.core.flights import Flights, Leading
-from gcache.core.removal import Removal
+from gcache.core.flights import Leading
 from gcache.core.runtime import Outcome
 from gcache.core.shadows import Shadows
-from gcache.core.visit import Call, Visit
 
 if TYPE_CHECKING:
-    from contextvars import ContextVar
-
-    from gcache.core.bus import Announcer
-    from gcache.core.flights import Flight, Ticket
-    from gcache.core.generations import Generations
-    from gcache.core.policies import Policies
-    from gcache.core.policy import Policy, Step
+    from gcache.core.authority import Authority
+    from gcache.core.flights import Flight, Flights, Ticket
+    from gcache.core.policy import Step
     from gcache.core.protocols import KeyBuilder
-    from gcache.core.recorder import Recorder
+    from gcache.core.removal import Removal
+    from gcache.core.routes import Routes
     from gcache.core.runtime import Runtime
+    from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.troubles import Troubles
+    from gcache.core.visit import Call, Visit
     from gcache.core.wire import Wire
 
 FLIGHT_LIMIT_SEC = 30.0
@@ -41,35 +36,27 @@ class Chain:
 
     def __init__(
         self,
+        around: Surroundings,
         tiers: Sequence[Tier],
         keys: KeyBuilder,
+        routes: Routes,
         wire: Wire,
-        policies: Policies,
-        generations: Generations,
-        recorder: Recorder,
-        troubles: Troubles,
-        clock: Callable[[], float],
-        now: Callable[[], float],
-        enabled: ContextVar[bool],
-        announcer: Announcer | None = None,
+        flights: Flights,
+        authority: Authority | None,
+        removal: Removal,
     ) -> None:
-        """`clock` is monotonic and rules this process's memory; `now` is Unix time and goes into entries."""
         self.tiers = tiers
         self.keys = keys
-        self.flights = Flights()
+        self.routes = routes
+        self.flights = flights
+        self.removal = removal
+        self.shadows = Shadows(around, authority)
         self._wire = wire
-        self._policies = policies
-        self._generations = generations
-        self._recorder = recorder
-        self._troubles = troubles
-        self._clock = clock
-        self._now = now
-        last = tiers[-1]
-        self._authority = Authority(last, now, self._give_up) if last.is_authority else None
-        self.removal = Removal(
-            tiers, self._authority, keys, self.flights, generations, recorder, troubles, clock, announcer
-        )
-        self.shadows = Shadows(self._authority, enabled, recorder, troubles, now)
+        self._authority = authority
+        self._recorder = around.recorder
+        self._troubles = around.troubles
+        self._clock = around.clock
+        self._now = around.now
 
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Return the value of the call from the nearest layer that has it, else from the source."""
@@ -83,8 +70,8 @@ class Chain:
     async def peek(self, runtime: Runtime, call: Call) -> Entry | None:
         """Return what the layers hold, without counting the call and without asking the source."""
         try:
-            visit = await self._set_out(runtime, call, counted=False)
-            return None if visit is None else await self._look(runtime, visit, counted=False)
+            visit = await self.routes.of(runtime, call)
+            return None if isinstance(visit, str) else await self._look(runtime, visit, counted=False)
         except Exception as error:  # as in read
             self._troubles.broken(call.use_case, error)
             return None
@@ -109,7 +96,7 @@ class Chain:
         self.flights.after_fork()
         self.shadows.after_fork()
         self.removal.pending.after_fork()
-        self._policies.after_fork()
+        self.routes.policies.after_fork()
         for tier in self.tiers:
             tier.after_fork()
 
@@ -134,14 +121,15 @@ class Chain:
     async def _approach(self, runtime: Runtime, call: Call) -> Visit | None:
         """Get ready to write without having looked: know the epoch before the value is made."""
         try:
-            visit = await self._set_out(runtime, call, counted=False)
+            visit = await self.routes.of(runtime, call)
         except Exception as error:  # as in read
             self._troubles.broken(call.use_case, error)
             return None
-        if visit is not None:
-            if self._authority is not None and visit.epoch_key is not None:
-                await self._authority.ask(runtime, visit)
-            await self._settle(runtime, visit)
+        if isinstance(visit, str):
+            return None
+        if self._authority is not None and visit.epoch_key is not None:
+            await self._authority.ask(runtime, visit)
+        await self._settle(runtime, visit)
         return visit
 
     async def _replace(self, runtime: Runtime, visit: Visit, value: Any, began: float) -> None:
@@ -151,38 +139,13 @@ class Chain:
             return
         await self._store(runtime, visit, self._entry(visit, value, began), visit.steps)
 
-    async def _set_out(self, runtime: Runtime, call: Call, counted: bool = True) -> Visit | None:
-        """Find out where the call goes; None if it goes straight to the source.
-
-        The generation is taken before anything is looked at, see Generations.
-        """
-        use_case, key = call.use_case, call.key
-        policy = use_case.policy
-        if self._clock() >= use_case.policy_due:
-            policy = await self._policies.of(runtime, use_case, key)
-        entity = self.keys.epoch(key.key_type, key.id) if key.track_for_invalidation else None
-        steps = () if policy is None else self._steps(policy, call, entity)
-        if not steps:
-            if counted:
-                reason = (
-                    "missing_config" if policy is None else "cut_off" if use_case.is_shut else "ramped_down"
-                )
-                self._count(call, Disabled(use_case.name, use_case.key_type, reason))
+    async def _set_out(self, runtime: Runtime, call: Call) -> Visit | None:
+        """Find out where the call goes, and count it if it goes straight to the source."""
+        visit = await self.routes.of(runtime, call)
+        if isinstance(visit, str):
+            self._count(call, Disabled(call.use_case.name, call.use_case.key_type, visit))
             return None
-        visit = Visit(call, steps, entity, self._generations.of(entity))
-        if entity is not None and entity in self.removal.pending:
-            visit.unwritable, visit.reason = True, "pending"
-        elif entity is not None and self._generations.held(entity, self._clock()):
-            visit.unwritable, visit.reason = True, "held"
         return visit
-
-    def _steps(self, policy: Policy, call: Call, entity: str | None) -> tuple[Step, ...]:
-        steps = policy.all
-        if policy.is_partial:
-            steps = policy.steps(call.use_case.name, entity or f"{call.key.key_type}:{call.key.id}")
-        if call.use_case.is_shut:
-            return tuple(step for step in steps if not step.tier.in_process)
-        return steps
 
     async def _look(self, runtime: Runtime, visit: Visit, counted: bool = True) -> Entry | None:
         """Ask the layers, nearest first; what one has is filled in to those before it."""
@@ -205,7 +168,7 @@ class Chain:
         try:
             entry = tier.memory.find(visit.call.name, self._clock())
         except Exception as error:
-            self._give_up(visit, tier, error)
+            self._troubles.gave_up(visit, tier, error)
             return None
         return entry if entry is not None and entry.generation.alive else None
 
@@ -217,7 +180,7 @@ class Chain:
         outcome = await tier.get(runtime, keys)
         self._wire.timed_get(call.use_case, tier, self._clock() - started)
         if outcome.error is not None:
-            self._give_up(visit, tier, outcome.error)
+            self._troubles.gave_up(visit, tier, outcome.error)
             return None
         stored, *others = outcome.value
         if others:
@@ -307,21 +270,13 @@ class Chain:
                 continue
             outcome = await tier.attempt(runtime, "put", {name: stored}, life)
             if outcome.error is not None:
-                self._give_up(visit, tier, outcome.error)
+                self._troubles.gave_up(visit, tier, outcome.error)
 
     def _count(self, call: Call, event: Hit | Miss | Disabled) -> None:
         """Record what became of a call, once."""
         if not call.is_counted:
             call.is_counted = True
             self._recorder.record(event)
-
-    def _give_up(self, visit: Visit, tier: Tier, error: Exception) -> None:
-        """Leave a layer alone for the rest of the visit. Without the authority nothing tracked is stored."""
-        visit.failed.add(tier)
-        visit.reason = "error"
-        if visit.epoch_key is not None and tier.is_authority:
-            visit.unwritable = True
-        self._troubles.layer_failed(tier.name, error, visit.call.use_case.name, visit.call.use_case.key_type)
 
 
 def _is_used_up(value: object) -> bool:

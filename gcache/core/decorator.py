@@ -65,7 +65,10 @@ class CachedFunction(Protocol[P, R_co]):
         ...
 
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate the entity that this call is about. Raises UntrackedUseCase, LayerUnavailable."""
+        """Invalidate the entity that this call is about.
+
+        Raises UntrackedUseCase, and what `GCache.invalidate` raises.
+        """
         ...
 
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
@@ -97,7 +100,10 @@ class AsyncCachedFunction(Protocol[P, R_co]):
         ...
 
     async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate the entity that this call is about. Raises UntrackedUseCase, LayerUnavailable."""
+        """Invalidate the entity that this call is about.
+
+        Raises UntrackedUseCase, and what `GCache.invalidate` raises.
+        """
         ...
 
     async def arefresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:

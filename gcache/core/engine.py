@@ -16,18 +16,14 @@ from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable, UseCaseTaken
 
 if TYPE_CHECKING:
-    from contextvars import ContextVar
-
     from gcache.core.chain import Chain
     from gcache.core.entries import Entry
     from gcache.core.generations import Generations
     from gcache.core.keys import GCacheKey
     from gcache.core.listener import Listener
-    from gcache.core.notices import Notices
     from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
-    from gcache.core.recorder import Recorder
     from gcache.core.removal import Failures
-    from gcache.core.troubles import Troubles
+    from gcache.core.surroundings import Surroundings
     from gcache.core.visit import Call
 
 
@@ -39,33 +35,29 @@ class Engine:
 
     def __init__(
         self,
+        around: Surroundings,
         chain: Chain,
         generations: Generations,
-        recorder: Recorder,
-        notices: Notices,
-        troubles: Troubles,
-        clock: Callable[[], float],
         default_serializer: Callable[[Callable[..., Any] | None], Serializer],
-        enabled: ContextVar[bool],
         listener: Listener | None = None,
     ) -> None:
         self.chain = chain
-        self.recorder = recorder
-        self.troubles = troubles
-        self.clock = clock
-        self.enabled = enabled
+        self.recorder = around.recorder
+        self.troubles = around.troubles
+        self.clock = around.clock
+        self.enabled = around.enabled
         self.default_serializer = default_serializer
         self.threads = ThreadRuntime()
         self.loops = LoopRuntime()
         self.is_closed = False
         self._generations = generations
-        self._notices = notices
+        self._notices = around.notices
         self._use_cases: dict[tuple[str, str, bool], UseCase] = {}
         self._names: set[str] = set()
         self._listener = listener
         if listener is not None:
-            weakref.finalize(self, listener.stop)
-        self._holding = Holding(chain.removal.renew, clock)
+            weakref.finalize(self, listener.leave)
+        self._holding = Holding(self._renew, around.clock)
         self._lock = threading.Lock()
 
     @property
@@ -155,13 +147,15 @@ class Engine:
 
     def hold(self, key_type: str, id: object, holder: str, hold_sec: float) -> None:
         self._must_be_open()
-        drive(self.chain.removal.hold(self.threads, key_type, id, holder, hold_sec))
-        self._holding.begin(self.keys.epoch(key_type, id), holder, hold_sec)
+        entity = self.keys.epoch(key_type, id)
+        drive(self.chain.removal.hold(self.threads, entity, holder, hold_sec))
+        self._holding.begin(entity, holder, hold_sec)
 
     async def ahold(self, key_type: str, id: object, holder: str, hold_sec: float) -> None:
         self._must_be_open()
-        await self.chain.removal.hold(self.loops, key_type, id, holder, hold_sec)
-        self._holding.begin(self.keys.epoch(key_type, id), holder, hold_sec)
+        entity = self.keys.epoch(key_type, id)
+        await self.chain.removal.hold(self.loops, entity, holder, hold_sec)
+        self._holding.begin(entity, holder, hold_sec)
 
     def release(self, key_type: str, id: object, holder: str) -> None:
         self._must_be_open()
@@ -206,6 +200,9 @@ class Engine:
         if self._listener is not None:
             self._listener.after_fork()
         self.loops.after_fork()
+
+    def _renew(self, entity: str, holder: str, hold_sec: float) -> None:
+        drive(self.chain.removal.hold(self.threads, entity, holder, hold_sec))
 
     def _ended(self, holder: str) -> str:
         """Return who is to end a hold: nobody in a child of the process that set it."""

@@ -97,14 +97,15 @@ class Entries(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """`waiting` invalidations of this process have not reached the authority yet."""
+    """`waiting` invalidations of this process have not reached the authority, or the bus, yet."""
 
     waiting: int
 
 
 class Listening(NamedTuple):
-    """This process hears of invalidations in others (1), or is cut off from the bus (0)."""
+    """On `channel`, this process hears of invalidations in others (1), or is cut off from the bus (0)."""
 
+    channel: str
     hears: Literal[0, 1]
 
 

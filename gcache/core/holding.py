@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gcache.core.threads import started
+
 _RENEWALS_PER_LEASE = 3
 
 
@@ -43,13 +45,8 @@ class Holding:
         with self._lock:
             self._held[holder] = self._due(entity, lease_sec)
             self._changed.set()
-            if self._thread is None:
-                thread = threading.Thread(target=self._keep_renewing, name="gcache-holds", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # no thread to be had: the hold stands for its lease
-                    return
-                self._thread = thread
+            if self._thread is None:  # without one the hold stands for its lease
+                self._thread = started(self._keep_renewing, "gcache-holds")
 
     def end(self, holder: str) -> bool:
         """Renew a hold no more; return whether it was one of this process's."""

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from gcache.core.holding import new_holder
-from gcache.errors import InvalidationPending
+from gcache.errors import GCacheError
 
 if TYPE_CHECKING:
     from gcache.core.engine import Engine
@@ -32,24 +32,24 @@ class Invalidating:
     ) -> None:
         try:
             self._engine.release(*self._entity, self._holders.pop())
-        except InvalidationPending as pending:
-            _tell(error, pending)
+        except GCacheError as failed:
+            _tell(error, failed)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             await self._engine.arelease(*self._entity, self._holders.pop())
-        except InvalidationPending as pending:
-            _tell(error, pending)
+        except GCacheError as failed:
+            _tell(error, failed)
 
     def _begun(self) -> str:
         self._holders.append(new_holder())
         return self._holders[-1]
 
 
-def _tell(error: BaseException | None, pending: InvalidationPending) -> None:
-    """Raise what is pending, unless the block has an error of its own to raise."""
+def _tell(error: BaseException | None, failed: GCacheError) -> None:
+    """Raise what failed at the block's end, unless the block has an error of its own to raise."""
     if error is None:
-        raise pending
-    error.add_note(str(pending))
+        raise failed
+    error.add_note(str(failed))

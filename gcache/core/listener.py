@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from gcache.core.bus import decoded
 from gcache.core.events import Listening
 from gcache.core.runtime import ThreadRuntime, drive
+from gcache.core.threads import pauses, started
 
 if TYPE_CHECKING:
     from gcache.core.bus import Announcer
     from gcache.core.protocols import Subscription
-    from gcache.core.recorder import Recorder
     from gcache.core.removal import Removal
-    from gcache.core.troubles import Troubles
+    from gcache.core.surroundings import Surroundings
     from gcache.core.use_case import UseCase
 
 _POLL_SEC = 0.2
 _PING_SEC = 0.7
 _PATIENCE_SEC = 2.0
-_FIRST_PAUSE_SEC = 0.1
-_LONGEST_PAUSE_SEC = 5.0
 
 
-class Silence(Exception):
+class _Silence(Exception):
     """Nothing came over the bus for too long, not even one's own ping."""
 
 
@@ -36,28 +32,18 @@ class Listener:
     While it is deaf, tracked use cases do without the memory layer. Before it hears again everything that
     was in memory is dropped, since nobody knows what it has missed. Whoever hears nothing for a while
     pings: so a line that is dead without a word is noticed after `_PATIENCE_SEC`, and processes that hear
-    each other's pings need none of their own. `clock` is monotonic, in seconds.
+    each other's pings need none of their own.
     """
 
-    def __init__(
-        self,
-        announcer: Announcer,
-        removal: Removal,
-        recorder: Recorder,
-        troubles: Troubles,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, around: Surroundings, announcer: Announcer, removal: Removal) -> None:
         self.hears = False
         self._announcer = announcer
         self._removal = removal
-        self._recorder = recorder
-        self._troubles = troubles
-        self._clock = clock
+        self._recorder = around.recorder
+        self._troubles = around.troubles
+        self._clock = around.clock
         self._use_cases: list[UseCase] = []
         self._runtime = ThreadRuntime()
-        self._begin_anew()
-
-    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -77,12 +63,7 @@ class Listener:
         with self._lock:
             if self._thread is not None:
                 return
-            thread = threading.Thread(target=self._listen, name="gcache-bus", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # no thread to be had: deaf until the next call
-                return
-            self._thread = thread
+            self._thread = started(self._listen, "gcache-bus")
 
     def hear(self, data: bytes) -> None:
         """Do what another process says. What cannot be understood may have been anything."""
@@ -103,52 +84,69 @@ class Listener:
             self.hears = True
             for use_case in self._use_cases:
                 use_case.reopen()
-        self._recorder.record(Listening(1))
+        self._recorder.record(Listening(self._announcer.channel, 1))
 
     def cut_off(self) -> bool:
         """Be deaf from now on; return whether this heard until now."""
+        heard = self._shut()
+        if heard:
+            self._recorder.record(Listening(self._announcer.channel, 0))
+        return heard
+
+    def leave(self) -> None:
+        """Have the thread end soon. Takes no lock, so that a finalizer may call it anywhere."""
+        self._stopped.set()
+
+    def stop(self) -> None:
+        """Hear no more, at once."""
+        self.leave()
+        self.cut_off()
+
+    def close(self) -> None:
+        """Wait for the thread, which sees within `_POLL_SEC` that it was stopped, unless its bus hangs."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_PATIENCE_SEC)
+
+    def after_fork(self) -> None:
+        """Be deaf in the child until a thread of its own listens."""
+        stopped, self._stopped = self._stopped, threading.Event()
+        if stopped.is_set():
+            self._stopped.set()
+        self._lock = threading.Lock()
+        self._thread = None
+        self._announcer.after_fork()
+        self._shut()
+
+    def _shut(self) -> bool:
         with self._lock:
             heard, self.hears = self.hears, False
             for use_case in self._use_cases:
                 use_case.shut()
-        if heard:
-            self._recorder.record(Listening(0))
         return heard
 
-    def stop(self) -> None:
-        """Hear no more, at once."""
-        self._stopped.set()
-        self.cut_off()
-
-    def close(self) -> None:
-        """Wait for the thread, which sees that it was stopped within `_POLL_SEC`, or when its bus lets it."""
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
-
-    def after_fork(self) -> None:
-        """Be deaf in the child until a thread of its own listens."""
-        was_stopped = self._stopped.is_set()
-        self._begin_anew()
-        if was_stopped:
-            self._stopped.set()
-        self._announcer.after_fork()
-        self.cut_off()
-
     def _listen(self) -> None:
-        import random
-
-        pause = _FIRST_PAUSE_SEC
+        waits = pauses()
         while not self._stopped.is_set():
             try:
-                with closing(self._announcer.subscribe()) as subscription:
-                    self.begin()
-                    self._hear_all(subscription)
-            except Exception as error:
-                heard = self.cut_off()
+                if self._take_part():
+                    waits = pauses()
+            except BaseException as error:  # whatever a bus raises, nobody else would start this thread anew
                 self._troubles.cut_off(error)
-                pause = _FIRST_PAUSE_SEC if heard else min(2 * pause, _LONGEST_PAUSE_SEC)
-            self._stopped.wait(pause * random.uniform(0.5, 1.0))
+            self._stopped.wait(next(waits))
+
+    def _take_part(self) -> bool:
+        """Hear until this is stopped or cut off; return whether it had heard."""
+        subscription = self._announcer.subscribe()
+        try:
+            self.begin()
+            self._hear_all(subscription)
+        except BaseException as error:
+            self._troubles.cut_off(error)
+        finally:
+            heard = self.cut_off()  # before the line is closed, which may take its time
+            subscription.close()
+        return heard
 
     def _hear_all(self, subscription: Subscription) -> None:
         """Do what is said until this is stopped. Raises when something may have been missed."""
@@ -160,7 +158,7 @@ class Listener:
                 self.hear(data)
                 heard_at, has_pinged = now, False
             elif now - heard_at > _PATIENCE_SEC:
-                raise Silence(f"nothing came over the bus for {now - heard_at:.1f} s, not even a ping")
+                raise _Silence(f"nothing came over the bus for {now - heard_at:.1f} s, not even a ping")
             elif now - heard_at > _PING_SEC and not has_pinged:
                 drive(self._announcer.ping(self._runtime)).unwrap()
                 has_pinged = True

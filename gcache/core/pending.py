@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable
 
 from gcache.core.events import Pending as PendingEvent
+from gcache.core.threads import pauses, started
 
 MOST = 10_000
-_FIRST_PAUSE_SEC = 0.1
-_LONGEST_PAUSE_SEC = 5.0
 
 
 class Pending:
@@ -49,12 +48,7 @@ class Pending:
             self._until[entity] = max(until, self._until.get(entity, until))
             self._record(PendingEvent(len(self._until)))
             if self._thread is None and not self._stopped.is_set():
-                thread = threading.Thread(target=self._keep_trying, name="gcache-pending", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # no thread to be had: the next invalidation, or close, tries again
-                    return True
-                self._thread = thread
+                self._thread = started(self._keep_trying, "gcache-pending")
         return True
 
     def done(self, entity: str) -> None:
@@ -90,11 +84,10 @@ class Pending:
         self._until = {}
 
     def _keep_trying(self) -> None:
-        import random
-
-        pause = _FIRST_PAUSE_SEC
-        while not self._stopped.wait(pause * random.uniform(0.5, 1.0)):
-            pause = _FIRST_PAUSE_SEC if self.try_all() else min(2 * pause, _LONGEST_PAUSE_SEC)
+        waits = pauses()
+        while not self._stopped.wait(next(waits)):
+            if self.try_all():
+                waits = pauses()
             with self._lock:
                 if not self._until:
                     self._thread = None

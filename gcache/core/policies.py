@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.config import GCacheKeyConfig
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gcache.core.keys import GCacheKey
     from gcache.core.protocols import ConfigProvider
     from gcache.core.runtime import Runtime
+    from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.troubles import Troubles
     from gcache.core.use_case import UseCase
 
 _IDLE_REFRESHES = 10
@@ -33,11 +33,10 @@ class Policies:
 
     def __init__(
         self,
+        around: Surroundings,
+        tiers: Sequence[Tier],
         provider: ConfigProvider | None,
         refresh_sec: float,
-        tiers: Sequence[Tier],
-        clock: Callable[[], float],
-        troubles: Troubles,
         is_bus_there: bool = False,
     ) -> None:
         self._provider: Operation[[Any], Any] | None = None
@@ -46,8 +45,8 @@ class Policies:
             self._provider = Operation(awaitable=call) if is_awaited(call) else Operation(call)
         self._refresh_sec = refresh_sec
         self._tiers = tiers
-        self._clock = clock
-        self._troubles = troubles
+        self._clock = around.clock
+        self._troubles = around.troubles
         self._is_bus_there = is_bus_there
         self._flights = Flights()
 

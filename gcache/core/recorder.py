@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gcache.core.events import Disabled, Entries, Event, Hit
 from gcache.core.notices import described
+from gcache.core.threads import started
 
 if TYPE_CHECKING:
     from gcache.core.notices import Notices
@@ -75,12 +76,7 @@ class Recorder:
         with self._lock:
             if self._courier is not None:
                 return
-            courier = threading.Thread(target=self._carry, name="gcache-metrics", daemon=True)
-            try:
-                courier.start()
-            except RuntimeError:  # no thread to be had: sums wait for the next call, scrape or exit
-                return
-            self._courier = courier
+            self._courier = started(self._carry, "gcache-metrics")
 
     def close(self) -> None:
         """Deliver the last sums."""

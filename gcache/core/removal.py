@@ -5,7 +5,7 @@ Here silence would leave an old value standing, so what failed is returned, to b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gcache.core.epochs import ANYBODY
@@ -20,28 +20,25 @@ if TYPE_CHECKING:
     from gcache.core.flights import Flights
     from gcache.core.generations import Generations
     from gcache.core.protocols import KeyBuilder, Progress
-    from gcache.core.recorder import Recorder
     from gcache.core.runtime import Outcome, Runtime
+    from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier, Verb
-    from gcache.core.troubles import Troubles
 
 Failures: TypeAlias = list[tuple[str, Exception]]
 """The names of the layers that could not be told, and why."""
 
 
 class Removal:
-    """Deletes, invalidates, flushes and closes. `clock` is monotonic, in seconds."""
+    """Deletes, invalidates, flushes and closes."""
 
     def __init__(
         self,
+        around: Surroundings,
         tiers: Sequence[Tier],
         authority: Authority | None,
         keys: KeyBuilder,
         flights: Flights,
         generations: Generations,
-        recorder: Recorder,
-        troubles: Troubles,
-        clock: Callable[[], float],
         announcer: Announcer | None,
     ) -> None:
         self._tiers = tiers
@@ -49,11 +46,11 @@ class Removal:
         self._keys = keys
         self._flights = flights
         self._generations = generations
-        self._recorder = recorder
-        self._troubles = troubles
-        self._clock = clock
         self._announcer = announcer
-        self.pending = Pending(self._tell_again, recorder.record, clock)
+        self._recorder = around.recorder
+        self._troubles = around.troubles
+        self._clock = around.clock
+        self.pending = Pending(self._tell_again, around.recorder.record, around.clock)
 
     async def delete(self, runtime: Runtime, name: str) -> Failures:
         """Make every layer forget one entry; return the layers that could not be told, and why."""
@@ -81,17 +78,14 @@ class Removal:
         self._recorder.record(Invalidation(key_type, self._tiers[-1].name))
         return failures, will_be_done
 
-    async def hold(
-        self, runtime: Runtime, key_type: str, id: object, holder: str, hold_sec: float
-    ) -> Failures:
-        """Have `holder` hold an entity, at least in this process; return what failed."""
-        failures = await self._retire(runtime, self._keys.epoch(key_type, id), holder, hold_sec)
-        self._report(failures, key_type)
-        return failures
+    async def hold(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Failures:
+        """Have `holder` hold `entity`, at least in this process, for `hold_sec` or no longer.
 
-    def renew(self, entity: str, holder: str, hold_sec: float) -> None:
-        """Have `holder` hold an entity from now on for `hold_sec` or no longer, as far as that can be had."""
-        self._report(drive(self._retire(ThreadRuntime(), entity, holder, hold_sec)))
+        Return what failed.
+        """
+        failures = await self._retire(runtime, entity, holder, hold_sec)
+        self._report(failures)
+        return failures
 
     async def flush(self, runtime: Runtime, progress: Progress | None) -> Failures:
         """Make every layer forget everything under this prefix; return what failed."""

@@ -12,15 +12,12 @@ from gcache.core.events import Shadow
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
-    from contextvars import ContextVar
-
     from gcache.core.authority import Authority
     from gcache.core.entries import Entry
     from gcache.core.policy import Step
-    from gcache.core.recorder import Recorder
     from gcache.core.runtime import Runtime
+    from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.troubles import Troubles
 
 MOST_UNDER_WAY = 8
 
@@ -38,24 +35,14 @@ class _Sample:
 
 
 class Shadows:
-    """The shadow reads of one instance: a few at a time, and none that waits for its turn.
+    """The shadow reads of one instance: a few at a time, and none that waits for its turn."""
 
-    `enabled` is the switch of the instance's caching, `now` is Unix time.
-    """
-
-    def __init__(
-        self,
-        authority: Authority | None,
-        enabled: ContextVar[bool],
-        recorder: Recorder,
-        troubles: Troubles,
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, around: Surroundings, authority: Authority | None) -> None:
         self._authority = authority
-        self._enabled = enabled
-        self._recorder = recorder
-        self._troubles = troubles
-        self._now = now
+        self._enabled = around.enabled
+        self._recorder = around.recorder
+        self._troubles = around.troubles
+        self._now = around.now
         # Weak, since a coroutine that is dropped before it has begun cannot take its sample out itself.
         self._under_way: WeakSet[_Sample] = WeakSet()
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gcache.core.recorder import Recorder
     from gcache.core.tiers import Tier
     from gcache.core.use_case import UseCase
+    from gcache.core.visit import Visit
 
 _QUIET_SEC = 60.0
 BUS = "invalidation bus"
@@ -35,17 +36,22 @@ class Troubles:
             again_after=_QUIET_SEC,
         )
 
+    def gave_up(self, visit: Visit, tier: Tier, error: Exception) -> None:
+        """A visit goes on without a layer that failed."""
+        visit.give_up(tier)
+        self.layer_failed(tier.name, error, visit.call.use_case.name, visit.call.use_case.key_type)
+
     def bus_failed(self, error: Exception, key_type: str = "") -> None:
         """The other processes could not be told of an invalidation."""
         self._recorder.record(Error("", key_type, BUS, type(error).__name__, False))
         self._notices.warn(
             (BUS, type(error)),
-            "The invalidation bus failed; it is told again until it has heard: %s",
+            "The invalidation bus failed, so other processes may keep in memory what they are to forget: %s",
             described(error),
             again_after=_QUIET_SEC,
         )
 
-    def cut_off(self, error: Exception) -> None:
+    def cut_off(self, error: BaseException) -> None:
         """This process cannot hear of invalidations in others."""
         self._recorder.record(Error("", "", BUS, type(error).__name__, False))
         self._notices.warn(
@@ -59,8 +65,7 @@ class Troubles:
         """An instance closed before the authority could be told of these."""
         self._notices.warn(
             "never told",
-            "%d invalidations never reached the last layer, and other processes may serve what they were to "
-            "end: %s",
+            "%d invalidations never reached every other process, which may serve what they were to end: %s",
             len(entities),
             ", ".join(entities[:10]),
         )

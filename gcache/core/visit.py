@@ -70,3 +70,10 @@ class Visit:
         self.reason = "absent"
         self.failed: set[Tier] = set()
         self.unwritable = False
+
+    def give_up(self, tier: Tier) -> None:
+        """Leave a layer alone for the rest of the visit. Without the authority nothing tracked is stored."""
+        self.failed.add(tier)
+        self.reason = "error"
+        if self.epoch_key is not None and tier.is_authority:
+            self.unwritable = True

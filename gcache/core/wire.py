@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from gcache.core.entries import Entry, Generation
@@ -11,20 +10,19 @@ from gcache.core.events import Get, Serialization, Size
 from gcache.errors import UntrustedType
 
 if TYPE_CHECKING:
-    from gcache.core.recorder import Recorder
+    from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.troubles import Troubles
     from gcache.core.use_case import UseCase
     from gcache.core.visit import Call
 
 
 class Wire:
-    """Packs and unpacks entries, and says what it costs. `clock` is monotonic, in seconds."""
+    """Packs and unpacks entries, and says what it costs."""
 
-    def __init__(self, recorder: Recorder, troubles: Troubles, clock: Callable[[], float]) -> None:
-        self._recorder = recorder
-        self._troubles = troubles
-        self._clock = clock
+    def __init__(self, around: Surroundings) -> None:
+        self._recorder = around.recorder
+        self._troubles = around.troubles
+        self._clock = around.clock
 
     def pack(self, call: Call, tier: Tier, entry: Entry, expires: float) -> bytes | None:
         """Return the bytes of an entry that ends at `expires`; None if its serializer refuses the value."""

@@ -168,13 +168,14 @@ class _Families:
         )
         self.pending = Gauge(
             "gcache_invalidations_pending",
-            "Invalidations that have not reached the last layer yet.",
+            "Invalidations that have not reached the last layer, or the bus, yet.",
             registry=None,
             multiprocess_mode="livesum",
         )
         self.listening = Gauge(
             "gcache_bus_listening",
             "Whether this process hears of invalidations in others: 1, or 0 while it is cut off.",
+            Listening._fields[:-1],
             registry=None,
             multiprocess_mode="livemin",
         )
@@ -202,7 +203,7 @@ class _Families:
             Size: measured(lambda labels: self.size.labels(*labels).observe),
             Entries: measured(lambda labels: self.entries.labels(*labels).set),
             Pending: lambda event: self.pending.set(event.waiting),
-            Listening: lambda event: self.listening.set(event.hears),
+            Listening: measured(lambda labels: self.listening.labels(*labels).set),
             Shadow: compared(self.shadows, self.mismatch_age),
         }
 

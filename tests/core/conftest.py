@@ -48,9 +48,9 @@ def make_gcache(
             "urn_prefix": f"urn:core-test-{next(_numbers)}",
         }
         with monkeypatch.context() as patch:
-            patch.setattr("gcache.toolkit.time", clock)
+            patch.setattr("gcache.assembly.time", clock)
             if as_other_process:
-                patch.setattr("gcache.toolkit._live", WeakValueDictionary())
+                patch.setattr("gcache.instances._live", WeakValueDictionary())
             made.append(GCache(GCacheConfig(**defaults | config)))
         return made[-1]
 

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,8 +91,8 @@ def bus(request: pytest.FixtureRequest, hub: Hub) -> Any:
 def new_site(
     make_gcache: Callable[..., GCache], hub: Hub, clock: Clock, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Site]:
-    monkeypatch.setattr("gcache.core.listener._FIRST_PAUSE_SEC", 0.001)
-    monkeypatch.setattr("gcache.core.listener._LONGEST_PAUSE_SEC", 0.01)
+    monkeypatch.setattr("gcache.core.threads.FIRST_PAUSE_SEC", 0.001)
+    monkeypatch.setattr("gcache.core.threads.LONGEST_PAUSE_SEC", 0.01)
 
     def new_site(**config: Any) -> Site:
         local = MemoryLayer[Any](clock=clock.monotonic)
@@ -160,22 +161,28 @@ class TestReach:
 
     def test_own_messages(self, here: Site) -> None:
         """What a process says itself it does not do twice."""
-        here.gcache.invalidate(*ENTITY)
+        sender, entity = here.listener._announcer.sender, here.gcache._engine.keys.epoch(*ENTITY)
         with here.gcache.enable():
-            kept = here.get_user(1)
-            here.listener.hear(Message("invalidate", here.listener._announcer.sender, "x").encoded())
-            here.listener.hear(Message("flush", here.listener._announcer.sender).encoded())
+            here.get_user(1)
+            kept: list[bool] = []
+            for name in (sender, "another"):
+                for message in (Message("invalidate", name, entity), Message("flush", name)):
+                    here.get_user(1)
+                    here.listener.hear(message.encoded())
+                    kept.append(here.is_kept(1))
 
-            assert kept == here.get_user(1)
+        assert [True, True, False, False] == kept
 
-    def test_another_prefix(self, new_site: Callable[..., Site], here: Site) -> None:
+    def test_another_prefix(self, new_site: Callable[..., Site], here: Site, hub: Hub) -> None:
         """Applications with prefixes of their own do not hear each other."""
-        other = new_site(urn_prefix="urn:another").listen()
-        with other.gcache.enable():
-            other.get_user(1)
+        other, near = new_site(urn_prefix="urn:another").listen(), new_site().listen()
+        with other.gcache.enable(), near.gcache.enable():
+            other.get_user(1), near.get_user(1)
             here.gcache.flushall()
+            wait_until(lambda: not near.is_kept(1), sentence="the message to arrive")
 
-            assert 1 == other.get_user(1)
+            assert other.is_kept(1)
+        assert {"urn:bus-test": 2, "urn:another": 1} == Counter(line.channel for line in hub.subscriptions)
 
     def test_never_a_value(self, here: Site, hub: Hub) -> None:
         """A message has the entity, its sender and nothing else."""
@@ -330,8 +337,8 @@ class TestCutOff:
         self, new_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, hub: Hub
     ) -> None:
         """A bus that stays away is tried less and less often, but for ever."""
-        monkeypatch.setattr("gcache.core.listener._FIRST_PAUSE_SEC", 1)
-        monkeypatch.setattr("gcache.core.listener._LONGEST_PAUSE_SEC", 10)
+        monkeypatch.setattr("gcache.core.threads.FIRST_PAUSE_SEC", 1)
+        monkeypatch.setattr("gcache.core.threads.LONGEST_PAUSE_SEC", 10)
         monkeypatch.setattr("random.uniform", lambda low, high: high)
         site = new_site()
         pauses: list[float] = []
@@ -347,7 +354,7 @@ class TestCutOff:
         site.listener._stopped = Pauses()
         site.listener._listen()
 
-        assert [2, 4, 8, 10, 10, 10] == pauses
+        assert [1, 2, 4, 8, 10, 10] == pauses
 
 
 class TestPending:
@@ -369,7 +376,7 @@ class TestPending:
         self, here: Site, there: Site, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Whoever can be told is told: other processes drop what they hold, and ask again."""
-        monkeypatch.setattr("gcache.core.pending._FIRST_PAUSE_SEC", 1000)
+        monkeypatch.setattr("gcache.core.threads.FIRST_PAUSE_SEC", 1000)
         remote = here.gcache._engine.chain.tiers[1]._layer
         with there.gcache.enable():
             there.get_user(1)
@@ -461,6 +468,37 @@ class TestLife:
             return not hub.subscriptions
 
         wait_until(is_gone, sentence="it to listen no more")
+
+    def test_a_bus_that_is_slow_to_close(self, new_site: Callable[..., Site], hub: Hub) -> None:
+        """Memory is shut before a line is closed, which may take its time."""
+        site = new_site().listen()
+        was_deaf: list[bool] = []
+        [line] = hub.subscriptions
+        close = line.close
+        line.close = lambda: (was_deaf.append(not site.listener.hears), close())  # type: ignore[method-assign]
+        hub.cut()
+
+        assert [True] == was_deaf
+
+    @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+    def test_a_bus_that_raises_anything(
+        self, new_site: Callable[..., Site], hub: Hub, error: BaseException
+    ) -> None:
+        """Whatever a bus raises, its listener goes deaf and tries again."""
+        site = new_site().listen()
+        [line] = hub.subscriptions
+
+        def fail(timeout_sec: float) -> bytes | None:
+            raise error
+
+        line.receive = fail  # type: ignore[method-assign]
+        wait_until(lambda: hub.subscriptions not in ([], [line]), sentence="another line")
+        wait_until(lambda: site.listener.hears, sentence="it to hear again")
+
+    def test_the_class_of_a_bus(self, make_gcache: Callable[..., GCache]) -> None:
+        """Who forgets to make one is told so."""
+        with pytest.raises(GCacheConfigError, match=r"is the class SyncBus: make one"):
+            make_gcache(invalidation_bus=SyncBus)
 
     @pytest.mark.parametrize("lacks", ["publish", "subscribe", "close"])
     def test_no_bus(self, make_gcache: Callable[..., GCache], lacks: str) -> None:

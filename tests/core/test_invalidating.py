@@ -39,6 +39,12 @@ def within(side: Any, block: Any, body: Callable[[], Any]) -> None:
     side.run(run())
 
 
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread renews holds: the test says when."""
+    monkeypatch.setattr("gcache.core.holding.started", lambda work, name: None)
+
+
 class TestInvalidating:
     @pytest.fixture
     def gcache(self, make_gcache: Callable[..., GCache], local: Any, remote: Any) -> GCache:
@@ -161,6 +167,7 @@ class TestInvalidating:
 
             assert ([1, 2], [3, 3]) == (meanwhile, [get_user(1), get_user(1)])
 
+    @pytest.mark.usefixtures("by_hand")
     def test_renewed(self, gcache: GCache, side: Any, remote: Any, clock: Clock) -> None:
         """A hold is renewed well before it lapses, however long the block runs."""
         seen: list[list[float]] = []
@@ -219,6 +226,18 @@ class TestInvalidating:
 
         [note] = caught.value.__notes__
         assert "could not be told yet" in note
+
+    def test_closed_within_and_raises(self, gcache: GCache, side: Any) -> None:
+        """What the block raises comes out as well if the instance was closed meanwhile."""
+
+        def fail() -> None:
+            gcache.close()
+            raise LookupError("no such user")
+
+        with pytest.raises(LookupError) as caught:
+            within(side, gcache.invalidating(*ENTITY), fail)
+
+        assert "was closed" in caught.value.__notes__[0]
 
     def test_reached_at_the_end(self, gcache: GCache, side: Any, get_user: Any, remote: Any) -> None:
         """It is enough that the authority can be told when the block ends."""
@@ -291,6 +310,7 @@ def test_memory_alone(gcache: GCache, side: Any) -> None:
         assert ([2, 3], [4, 4]) == (meanwhile, [get_user(1), get_user(1)])
 
 
+@pytest.mark.usefixtures("by_hand")
 class TestHolding:
     def test_ended_while_it_is_renewed(self, clock: Clock) -> None:
         """A renewal that comes after the end of its block is taken back."""

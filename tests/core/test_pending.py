@@ -60,7 +60,7 @@ def told() -> Told:
 @pytest.fixture
 def pending(told: Told, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Pending:
     """One whose thread never gets to it, so that a test says when."""
-    monkeypatch.setattr("gcache.core.pending._FIRST_PAUSE_SEC", 1000)
+    monkeypatch.setattr("gcache.core.threads.FIRST_PAUSE_SEC", 1000)
     return Pending(told.tell, told.record, clock.monotonic)
 
 
@@ -114,7 +114,7 @@ class TestPending:
 
     def test_tries_by_itself(self, told: Told, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         """A thread goes on trying, and ends when there is nothing left to try."""
-        monkeypatch.setattr("gcache.core.pending._FIRST_PAUSE_SEC", 0.001)
+        monkeypatch.setattr("gcache.core.threads.FIRST_PAUSE_SEC", 0.001)
         pending = Pending(told.tell, told.record, clock.monotonic)
 
         pending.add("one", 0.0)
@@ -135,7 +135,7 @@ class TestInvalidate:
 
     @pytest.fixture
     def gcache(self, make_gcache: object, remote: Deaf, monkeypatch: pytest.MonkeyPatch) -> GCache:
-        monkeypatch.setattr("gcache.core.pending._FIRST_PAUSE_SEC", 1000)
+        monkeypatch.setattr("gcache.core.threads.FIRST_PAUSE_SEC", 1000)
         return make_gcache(layers=[remote])  # type: ignore[operator,no-any-return]
 
     def test_nothing_old_is_read_meanwhile(self, gcache: GCache, remote: Deaf) -> None:

@@ -221,7 +221,7 @@ class TestRefresh:
         def provide(key: GCacheKey) -> GCacheKeyConfig:
             nonlocal asked
             asked += 1
-            flights = gcache._engine.chain._policies._flights
+            flights = gcache._engine.chain.routes.policies._flights
             wait_until(
                 lambda: (
                     sum(

@@ -150,7 +150,7 @@ class TestFork:
         [
             lambda gcache: gcache._engine._lock,
             lambda gcache: gcache._engine.chain.flights.lock,
-            lambda gcache: gcache._engine.chain._policies._flights.lock,
+            lambda gcache: gcache._engine.chain.routes.policies._flights.lock,
             lambda gcache: gcache._engine._generations._lock,
             lambda gcache: gcache._engine.recorder._lock,
             lambda gcache: gcache._engine._notices._lock,

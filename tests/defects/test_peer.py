@@ -339,7 +339,7 @@ class TestClocks:
 
         def on_host(ahead_sec: int, act: Callable[[GCache], object]) -> Any:
             clock = SimpleNamespace(time=lambda: time.time() + ahead_sec, monotonic=time.monotonic)
-            monkeypatch.setattr("gcache.toolkit.time", clock)
+            monkeypatch.setattr("gcache.assembly.time", clock)
             with new_gcache() as gcache, gcache.enable():
                 return act(gcache)
 
@@ -664,7 +664,7 @@ class TestLocalTtlChangedAtRunTime:
         """Entries stored after the change live as long as the new TTL says, shorter or longer."""
         now = time.monotonic()
         clock = SimpleNamespace(time=time.time, monotonic=lambda: now)
-        monkeypatch.setattr("gcache.toolkit.time", clock)
+        monkeypatch.setattr("gcache.assembly.time", clock)
         ttl_sec = first_sec
         gcache = new_gcache(
             layers=[MemoryLayer(clock=lambda: now)],

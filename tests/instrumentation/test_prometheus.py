@@ -52,7 +52,7 @@ ONE_OF_EACH: list[Event] = [
     Size("GetUser", "user_id", "remote", 900),
     Entries("local", 17),
     Pending(3),
-    Listening(1),
+    Listening("urn:shop", 1),
     Shadow("GetUser", "user_id", "local", "mismatch", 90.0),
 ]
 
@@ -114,7 +114,7 @@ class TestCounts:
             (Size("GetUser", "user_id", "remote", 900), "size_bytes_sum", REMOTE, 900),
             (Entries("local", 17), "entries", {"layer": "local"}, 17),
             (Pending(3), "invalidations_pending", {}, 3),
-            (Listening(1), "bus_listening", {}, 1),
+            (Listening("urn:shop", 1), "bus_listening", {"channel": "urn:shop"}, 1),
             (
                 Shadow("GetUser", "user_id", "remote", "match", 5.0),
                 "shadow_total",

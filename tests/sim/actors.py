@@ -131,7 +131,7 @@ async def _invalidates(world: World, process: Process, name: str, hold_sec: floa
     removal = process.chain.removal
     for _ in range(1 + renewals):
         held_until = await moment(f"{name} holds", lambda: world.store.now) + hold_sec
-        if not await removal.hold(world.runtime, KEY_TYPE, ID, name, hold_sec):
+        if not await removal.hold(world.runtime, EPOCH_KEY, name, hold_sec):
             await moment(
                 f"{name} is held",
                 partial(world.history.hold_is_announced, process.name, name, held_until),

@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from gcache.backends.memory import MemoryLayer
+from gcache.core.authority import Authority
 from gcache.core.bus import Announcer
 from gcache.core.chain import Chain
 from gcache.core.config import GCacheKeyConfig
+from gcache.core.flights import Flights
 from gcache.core.generations import Generations
 from gcache.core.keys import GCacheKey, UrnKeyBuilder
 from gcache.core.listener import Listener
@@ -17,6 +19,9 @@ from gcache.core.notices import Notices
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
 from gcache.core.recorder import Recorder
+from gcache.core.removal import Removal
+from gcache.core.routes import Routes
+from gcache.core.surroundings import Surroundings
 from gcache.core.tiers import Tier, link
 from gcache.core.troubles import Troubles
 from gcache.core.use_case import UseCase
@@ -110,22 +115,14 @@ class Process:
         troubles.fail = fail
         self.generations = Generations()
         self.generations._lock = WatchedLock(touch, f"generations of {name}")  # type: ignore[assignment]
-        wire, policies = Wire(recorder, troubles, self.clock), Policies(None, 1, tiers, self.clock, troubles)
-        announcer = None if bus is None else Announcer(bus, "bus")
         enabled = ContextVar("enabled", default=True)
-        self.chain = Chain(
-            tiers,
-            KEYS,
-            wire,
-            policies,
-            self.generations,
-            recorder,
-            troubles,
-            self.clock,
-            self.clock,
-            enabled,
-            announcer,
-        )
+        around = Surroundings(self.clock, self.clock, recorder, notices, troubles, enabled)
+        announcer = None if bus is None else Announcer(bus, "bus")
+        authority, flights = Authority(around, tiers[-1]), Flights()
+        removal = Removal(around, tiers, authority, KEYS, flights, self.generations, announcer)
+        policies = Policies(around, tiers, None, 1)
+        routes = Routes(around, KEYS, policies, self.generations, removal.pending)
+        self.chain = Chain(around, tiers, KEYS, routes, Wire(around), flights, authority, removal)
         self.chain.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again
         self.chain.flights.lock = WatchedLock(touch, f"flights of {name}")  # type: ignore[assignment]
         self.use_case = UseCase("Get", KEY_TYPE, True, JsonSerializer(), CONFIG, tiers[0].name)
@@ -133,7 +130,7 @@ class Process:
         self.listener: Listener | None = None
         if announcer is not None:
             announcer.sender = name
-            self.listener = Listener(announcer, self.chain.removal, recorder, troubles, self.clock)
+            self.listener = Listener(around, announcer, removal)
             self.listener.watch(self.use_case)
             self.listener.begin()
 

@@ -33,6 +33,7 @@ from gcache.core.listener import Listener
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
 from gcache.core.removal import Removal
+from gcache.core.routes import Routes
 from gcache.core.runtime import Operation, Outcome
 from gcache.core.tiers import Tier
 from gcache.core.use_case import UseCase
@@ -49,7 +50,7 @@ from tests.sim.world import World
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 _CONSTANT = frozenset({
     Actor, Announcer, Authority, BuiltinFunctionType, Call, Chain, Flights, FunctionType, GCacheKey, Leading,
-    Line, Listener, MethodType, Operation, Policies, Policy, Process, Removal, SimRuntime, SourceLoad,
+    Line, Listener, MethodType, Operation, Policies, Policy, Process, Removal, Routes, SimRuntime, SourceLoad,
     UseCase, Wire, World,
 })  # fmt: skip
 _BELOW = frozenset({SimRuntime.attempt.__code__, SimRuntime.landed.__code__})

@@ -12,6 +12,7 @@ from gcache.core.flights import Flight, Ticket
 from gcache.core.generations import Generations
 from gcache.core.listener import Listener
 from gcache.core.removal import Removal
+from gcache.core.routes import Routes
 from gcache.core.use_case import UseCase
 from tests.sim import scenarios
 from tests.sim.explorer import Violated
@@ -175,7 +176,7 @@ def test_a_fill_of_a_dead_generation_is_found(monkeypatch: pytest.MonkeyPatch) -
 
     async def store(self: Chain, runtime: Runtime, visit: Visit, entry: Any, steps: Any) -> None:
         if not visit.generation.alive:
-            visit.generation = entry.generation = self._generations.of(visit.entity)
+            visit.generation = entry.generation = self.removal._generations.of(visit.entity)
         await real(self, runtime, visit, entry, steps)
 
     monkeypatch.setattr(Chain, "_store", store)
@@ -296,16 +297,16 @@ def test_memory_that_a_deaf_process_uses_is_found(monkeypatch: pytest.MonkeyPatc
 
 def test_memory_that_the_chain_of_a_deaf_process_uses_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not enough to close the hot path: the chain must leave memory out as well."""
-    real = Chain._steps
+    real = Routes._steps
 
-    def steps(self: Chain, policy: Any, call: Any, entity: Any) -> Any:
+    def steps(self: Routes, policy: Any, call: Any, entity: Any) -> Any:
         was_shut, call.use_case.is_shut = call.use_case.is_shut, False
         try:
             return real(self, policy, call, entity)
         finally:
             call.use_case.is_shut = was_shut
 
-    monkeypatch.setattr(Chain, "_steps", steps)
+    monkeypatch.setattr(Routes, "_steps", steps)
 
     with pytest.raises(Violated, match=r"^exact: "):
         _explore_on_a_bus(scenarios.cut_off)

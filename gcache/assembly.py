@@ -1,0 +1,101 @@
+"""The one place that knows core and the bundled parts, and puts together what a configuration asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from gcache.backends.memory import MemoryLayer
+from gcache.core.authority import Authority
+from gcache.core.bus import Announcer
+from gcache.core.chain import Chain
+from gcache.core.engine import Engine
+from gcache.core.flights import Flights
+from gcache.core.generations import Generations
+from gcache.core.keys import UrnKeyBuilder
+from gcache.core.listener import Listener
+from gcache.core.notices import Notices
+from gcache.core.policies import Policies
+from gcache.core.protocols import CacheLayer, ScrapedSink
+from gcache.core.recorder import Recorder
+from gcache.core.removal import Removal
+from gcache.core.routes import Routes
+from gcache.core.surroundings import Surroundings
+from gcache.core.tiers import Tier, link
+from gcache.core.troubles import Troubles
+from gcache.core.wire import Wire
+from gcache.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from gcache.core.config import GCacheConfig
+    from gcache.core.protocols import MetricsSink, Serializer
+
+
+def assemble(config: GCacheConfig) -> Engine:
+    """Return the engine of an instance. Raises GCacheConfigError for a layer or a bus that is none."""
+    tiers = link(_tiers(config))
+    around = _surroundings(config, tiers)
+    keys, generations, flights = UrnKeyBuilder(config.urn_prefix), Generations(), Flights()
+    bus = config.invalidation_bus
+    announcer = None if bus is None else Announcer(bus, config.urn_prefix)
+    authority = Authority(around, tiers[-1]) if tiers[-1].is_authority else None
+    removal = Removal(around, tiers, authority, keys, flights, generations, announcer)
+    policies = Policies(
+        around, tiers, config.cache_config_provider, config.config_refresh_sec, is_bus_there=bus is not None
+    )
+    routes = Routes(around, keys, policies, generations, removal.pending)
+    chain = Chain(around, tiers, keys, routes, Wire(around), flights, authority, removal)
+    listener = None if announcer is None else Listener(around, announcer, removal)
+    return Engine(around, chain, generations, _serializers(config.serializer), listener)
+
+
+def _surroundings(config: GCacheConfig, tiers: Sequence[Tier]) -> Surroundings:
+    sink = config.metrics or _default_sink()
+    notices = Notices(time.monotonic)
+    memory = [(tier.name, tier.memory) for tier in tiers if tier.in_process]
+    recorder = Recorder(sink, notices, memory, time.monotonic)
+    if isinstance(sink, ScrapedSink):
+        sink.before_collect(recorder.deliver)
+    enabled = ContextVar("gcache_enabled", default=False)
+    return Surroundings(time.monotonic, time.time, recorder, notices, Troubles(recorder, notices), enabled)
+
+
+def _tiers(config: GCacheConfig) -> list[Tier]:
+    if config.layers is not None:
+        return [Tier(getattr(layer, "name", ""), layer=layer) for layer in config.layers]
+    tiers = [Tier(CacheLayer.LOCAL, layer=MemoryLayer[Any](max_entries=config.local_max_entries))]
+    if config.redis_config is not None:
+        from gcache.backends.redis import RedisLayer
+
+        tiers.append(Tier(CacheLayer.REMOTE, layer=RedisLayer(config.redis_config)))
+    if (factory := config.redis_client_factory) is not None:
+        from gcache.backends.redis import layer_of_factory
+
+        tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory)))
+    return tiers
+
+
+def _default_sink() -> MetricsSink:
+    try:
+        from gcache.instrumentation.prometheus import PrometheusSink
+    except MissingExtra:
+        from gcache.instrumentation.null import NullSink
+
+        return NullSink()
+    return PrometheusSink()
+
+
+def _serializers(given: Serializer | None) -> Callable[[Callable[..., Any] | None], Serializer]:
+    """Return what finds the serializer of a function that names none, or of an explicit key (None)."""
+
+    def serializer_for(function: Callable[..., Any] | None) -> Serializer:
+        if given is not None:
+            return given
+        from gcache.serializers import PickleSerializer
+        from gcache.serializers.trust import classes_named_by
+
+        return PickleSerializer(trusted=() if function is None else classes_named_by(function))
+
+    return serializer_for

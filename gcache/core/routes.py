@@ -1,0 +1,65 @@
+"""Which way a call goes: the layers that it passes, and whether what it brings may be stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gcache.core.visit import Visit
+
+if TYPE_CHECKING:
+    from gcache.core.generations import Generations
+    from gcache.core.pending import Pending
+    from gcache.core.policies import Policies
+    from gcache.core.policy import Policy, Step
+    from gcache.core.protocols import KeyBuilder
+    from gcache.core.runtime import Runtime
+    from gcache.core.surroundings import Surroundings
+    from gcache.core.visit import Call
+
+
+class Routes:
+    """The ways through the chain, as the policies in force and this process's invalidations have them."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        keys: KeyBuilder,
+        policies: Policies,
+        generations: Generations,
+        pending: Pending,
+    ) -> None:
+        self.policies = policies
+        self._keys = keys
+        self._generations = generations
+        self._pending = pending
+        self._clock = around.clock
+
+    async def of(self, runtime: Runtime, call: Call) -> Visit | str:
+        """Return a visit, or the reason why the call goes straight to the source.
+
+        The generation is taken before anything is looked at, see Generations.
+        """
+        use_case, key = call.use_case, call.key
+        policy = use_case.policy
+        if self._clock() >= use_case.policy_due:
+            policy = await self.policies.of(runtime, use_case, key)
+        if policy is None:
+            return "missing_config"
+        entity = self._keys.epoch(key.key_type, key.id) if key.track_for_invalidation else None
+        steps = self._steps(policy, call, entity)
+        if not steps:
+            return "cut_off" if use_case.is_shut else "ramped_down"
+        visit = Visit(call, steps, entity, self._generations.of(entity))
+        if entity is not None and entity in self._pending:
+            visit.unwritable, visit.reason = True, "pending"
+        elif entity is not None and self._generations.held(entity, self._clock()):
+            visit.unwritable, visit.reason = True, "held"
+        return visit
+
+    def _steps(self, policy: Policy, call: Call, entity: str | None) -> tuple[Step, ...]:
+        steps = policy.all
+        if policy.is_partial:
+            steps = policy.steps(call.use_case.name, entity or f"{call.key.key_type}:{call.key.id}")
+        if call.use_case.is_shut:
+            return tuple(step for step in steps if not step.tier.in_process)
+        return steps
