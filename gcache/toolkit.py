@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
@@ -10,7 +9,7 @@ from typing import Any, Self, TypeVar, cast
 from gcache import instances
 from gcache.assembly import assemble
 from gcache.core.calls import IdArg, Shape
-from gcache.core.config import GCacheConfig, GCacheKeyConfig
+from gcache.core.config import GCacheConfig, GCacheKeyConfig, number
 from gcache.core.context import Switch
 from gcache.core.decorator import Decorator, check_cacheable, wrap
 from gcache.core.invalidating import Invalidating
@@ -199,13 +198,21 @@ class GCache:
             return None
 
 
+_LONGEST_SEC = 365 * 86_400.0
+_SHORTEST_HOLD_SEC = 0.1
+
+
 def _buffer_sec(fallback_buffer_ms: float) -> float:
-    if not 0 <= fallback_buffer_ms < math.inf:
-        raise GCacheConfigError(f"fallback_buffer_ms is {fallback_buffer_ms!r}: give milliseconds from 0.")
+    if not 0 <= number("fallback_buffer_ms", fallback_buffer_ms) <= _LONGEST_SEC * 1000:
+        raise GCacheConfigError(
+            f"fallback_buffer_ms is {fallback_buffer_ms!r}: give milliseconds, from 0 to a year."
+        )
     return fallback_buffer_ms / 1000
 
 
 def _hold_sec(hold_sec: float) -> float:
-    if not 0 < hold_sec < math.inf:
-        raise GCacheConfigError(f"hold_sec is {hold_sec!r}: give seconds above 0.")
+    if not _SHORTEST_HOLD_SEC <= number("hold_sec", hold_sec) <= _LONGEST_SEC:
+        raise GCacheConfigError(
+            f"hold_sec is {hold_sec!r}: give seconds, from {_SHORTEST_HOLD_SEC} to a year."
+        )
     return hold_sec

@@ -13,7 +13,13 @@ PATIENCE_SEC = 0.25
 
 # WAIT asks for what its own connection wrote last. A script that finds nothing to do would write nothing, and
 # be told at once that all have heard of it, even those that have not heard of what it found done.
-_WRITE = "redis.call('APPEND', KEYS[1], '')\n"
+# A server that is full refuses to append; then a message to nobody goes to the replicas instead.
+_WRITE = """
+local written = redis.pcall('APPEND', KEYS[1], '')
+if type(written) == 'table' then
+    redis.call('PUBLISH', KEYS[1], '')
+end
+"""
 
 
 def run_and_wait(client: Any, replicas: int, script: str, key: str, *args: Any) -> None:

@@ -89,9 +89,9 @@ class SyncRedisLayer:
     def retire(self, key: str, holder: str, ttl: float) -> None:
         with self._shared.lane() as client:
             if self.wait_replicas:
-                run_and_wait(client, self.wait_replicas, _RETIRE, key, holder, round(ttl * 1000))
+                run_and_wait(client, self.wait_replicas, _RETIRE, key, holder, _hold_ms(ttl))
             else:
-                client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
+                client.eval(_RETIRE, 1, key, holder, _hold_ms(ttl))
 
     def close(self) -> None:
         self._shared.close()
@@ -143,9 +143,9 @@ class AsyncRedisLayer:
     async def aretire(self, key: str, holder: str, ttl: float) -> None:
         async with self._per_loop.lane() as client:
             if self.wait_replicas:
-                await arun_and_wait(client, self.wait_replicas, _RETIRE, key, holder, round(ttl * 1000))
+                await arun_and_wait(client, self.wait_replicas, _RETIRE, key, holder, _hold_ms(ttl))
             else:
-                await client.eval(_RETIRE, 1, key, holder, round(ttl * 1000))
+                await client.eval(_RETIRE, 1, key, holder, _hold_ms(ttl))
 
     async def aclose(self) -> None:
         await self._per_loop.aclose()
@@ -185,6 +185,10 @@ def layer_of_factory(
 
 def _milliseconds(ttl: float) -> int:
     return max(1, round(ttl * 1000))
+
+
+def _hold_ms(ttl: float) -> int:
+    return _milliseconds(ttl) if ttl > 0 else 0
 
 
 def _primaries(client: Any) -> Sequence[Any]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
-from gcache.core.runtime import Operation, Outcome
+from gcache.core.runtime import Operation, Outcome, is_awaited
 from gcache.errors import GCacheConfigError
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def _operation(bus: InvalidationBus, verb: str) -> Operation[..., None]:
         )
     if blocking is None and awaitable is None:
         raise _lacks(bus, verb)
+    if is_awaited(blocking):
+        raise GCacheConfigError(f"{verb} of the invalidation_bus is async: call it a{verb}.")
     return Operation(blocking, awaitable)
 
 

@@ -83,9 +83,9 @@ class Shape:
         wrapper.__wrapped__ = self.function  # type: ignore[attr-defined]
         return wrapper
 
-    def rebind(self, wrapper: Callable[..., Any], name: str, value: object) -> None:
-        """Give a name in the namespace of a wrapper of this function another value."""
-        wrapper.__globals__[f"{self._own}{name}"] = value
+    def inner(self, name: str) -> str:
+        """Return what `name` is called in the namespace of a wrapper of this function."""
+        return f"{self._own}{name}"
 
     def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> str:
         """Return the source of an expression that gives the string of a call's key."""

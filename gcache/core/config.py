@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 EVERY_LAYER = "*"
 
 
-def _number(what: str, value: Any) -> float:
+def number(what: str, value: Any) -> float:
+    """Return `value` if it is a finite number. Raises GCacheConfigError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise GCacheConfigError(f"{what} is {value!r}: give a number.")
     return value
@@ -47,7 +48,7 @@ def _check_mapping(what: str, value: object, example: str) -> None:
 def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
     _check_mapping("ttl_sec", ttl_sec, "{CacheLayer.LOCAL: 5}, or use GCacheKeyConfig.enabled(5)")
     for layer, ttl in ttl_sec.items():
-        if _number(f"ttl_sec of layer {layer!r}", ttl) < 0:
+        if number(f"ttl_sec of layer {layer!r}", ttl) < 0:
             raise GCacheConfigError(
                 f"ttl_sec of layer {layer!r} is {ttl!r}: give seconds from 0, which keeps the layer out."
             )
@@ -57,7 +58,7 @@ def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
 def _percentages(what: str, crowd: str, percentages: Mapping[str, float]) -> Mapping[str, float]:
     _check_mapping(what, percentages, "{CacheLayer.LOCAL: 100}")
     for layer, percent in percentages.items():
-        if not 0 <= _number(f"{what} of layer {layer!r}", percent) <= 100:
+        if not 0 <= number(f"{what} of layer {layer!r}", percent) <= 100:
             raise GCacheConfigError(
                 f"{what} of layer {layer!r} is {percent!r}: give the percentage of {crowd}, 0 to 100."
             )
@@ -193,7 +194,7 @@ class GCacheConfig:
             raise RedisConfigConflict(f"{' and '.join(given)} are given together: choose one of them.")
         if self.layers is not None and not self.layers:
             raise GCacheConfigError("layers is empty: name at least one, or leave it out.")
-        if _number("config_refresh_sec", self.config_refresh_sec) < 0:
+        if number("config_refresh_sec", self.config_refresh_sec) < 0:
             raise GCacheConfigError(
                 f"config_refresh_sec is {self.config_refresh_sec!r}: give seconds from 0."
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
@@ -221,11 +222,25 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
             "beyond": behind.abeyond if behind.is_async else behind.beyond,
         },
     )
-    use_case.draw = lambda percent: shape.rebind(wrapper, "find", sampling(find, percent))
+    use_case.draw = _drawing(wrapper, shape.inner("find"), find)
     side = "a" if behind.is_async else ""
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
     return wrapper if shape.receiver is None else Method(wrapper)
+
+
+def _drawing(wrapper: Any, name: str, find: Callable[[str, float], Entry | None]) -> Callable[[float], None]:
+    """Return what has a wrapper, which knows `find` by `name`, leave a percentage of its hits to the chain.
+
+    It does not keep the wrapper alive, since threads hold use cases for as long as an instance lives.
+    """
+    weakly = weakref.ref(wrapper)
+
+    def draw(percent: float) -> None:
+        if (alive := weakly()) is not None:
+            alive.__globals__[name] = sampling(find, percent)
+
+    return draw
 
 
 def check_cacheable(function: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.epochs import ANYBODY
@@ -57,7 +57,7 @@ class Engine:
         self._listener = listener
         if listener is not None:
             weakref.finalize(self, listener.leave)
-        self._holding = Holding(self._renew, around.clock)
+        self._holding = Holding(self._renew, self.threads.spawn, around.clock)
         self._lock = threading.Lock()
 
     @property
@@ -201,8 +201,8 @@ class Engine:
             self._listener.after_fork()
         self.loops.after_fork()
 
-    def _renew(self, entity: str, holder: str, hold_sec: float) -> None:
-        drive(self.chain.removal.hold(self.threads, entity, holder, hold_sec))
+    def _renew(self, entity: str, holder: str, hold_sec: float) -> Coroutine[Any, Any, Failures]:
+        return self.chain.removal.hold(self.threads, entity, holder, hold_sec)
 
     def _ended(self, holder: str) -> str:
         """Return who is to end a hold: nobody in a child of the process that set it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
 
 from gcache.core.threads import started
 
@@ -26,14 +26,20 @@ class _Held(NamedTuple):
 class Holding:
     """The holds that this process keeps standing, by holder.
 
-    `renew` tells the authority that a holder holds an entity for so many seconds more, 0 for no longer. A
-    thread that lives as long as there are any calls it. If it fails, the next round is the next try: a hold
-    that lapses meanwhile costs other processes nothing but what the invalidation at its end takes away
-    again. `clock` is monotonic, in seconds.
+    `renew` has a holder hold an entity for so many seconds more, 0 for no longer. A thread that lives as long
+    as there are any spawns it for each that is due, so that one whose node is silent keeps up no other. If it
+    fails, the next round is the next try: a hold that lapses meanwhile costs other processes nothing but what
+    the invalidation at its end takes away again. `clock` is monotonic, in seconds.
     """
 
-    def __init__(self, renew: Callable[[str, str, float], object], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        renew: Callable[[str, str, float], Coroutine[Any, Any, object]],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        clock: Callable[[], float],
+    ) -> None:
         self._renew = renew
+        self._spawn = spawn
         self._clock = clock
         self._lock = threading.Lock()
         self._changed = threading.Event()
@@ -61,7 +67,7 @@ class Holding:
 
     def after_fork(self) -> None:
         """Leave the parent's holds to the parent."""
-        self.__init__(self._renew, self._clock)  # type: ignore[misc]
+        self.__init__(self._renew, self._spawn, self._clock)  # type: ignore[misc]
 
     def _due(self, entity: str, lease_sec: float) -> _Held:
         return _Held(entity, lease_sec, self._clock() + lease_sec / _RENEWALS_PER_LEASE)
@@ -80,12 +86,13 @@ class Holding:
     def _renew_due(self) -> None:
         now = self._clock()
         for holder, held in tuple(self._held.items()):
-            if held.due > now:
-                continue
-            self._renew(held.entity, holder, held.lease_sec)
-            with self._lock:
-                is_wanted = holder in self._held
-                if is_wanted:
-                    self._held[holder] = self._due(held.entity, held.lease_sec)
-            if not is_wanted:  # it ended while it was being renewed
-                self._renew(held.entity, holder, 0)
+            if held.due <= now:
+                with self._lock:
+                    if holder in self._held:
+                        self._held[holder] = self._due(held.entity, held.lease_sec)
+                self._spawn(self._renewed(holder, held))
+
+    async def _renewed(self, holder: str, held: _Held) -> None:
+        await self._renew(held.entity, holder, held.lease_sec)
+        if holder not in self._held:  # it ended while it was being renewed
+            await self._renew(held.entity, holder, 0)

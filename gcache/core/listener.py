@@ -136,9 +136,11 @@ class Listener:
             self._stopped.wait(next(waits))
 
     def _take_part(self) -> bool:
-        """Hear until this is stopped or cut off; return whether it had heard."""
+        """Hear until this is stopped or cut off; return whether it had heard for some time."""
         subscription = self._announcer.subscribe()
+        began = self._clock()
         try:
+            self._prove(subscription)
             self.begin()
             self._hear_all(subscription)
         except BaseException as error:
@@ -146,7 +148,18 @@ class Listener:
         finally:
             heard = self.cut_off()  # before the line is closed, which may take its time
             subscription.close()
-        return heard
+        return heard and self._clock() - began > _PATIENCE_SEC
+
+    def _prove(self, subscription: Subscription) -> None:
+        """Wait until something comes over the line, one's own ping at least. Raises if nothing does."""
+        began = self._clock()
+        self._ping()
+        while subscription.receive(_POLL_SEC) is None and not self._stopped.is_set():
+            if self._clock() - began > _PATIENCE_SEC:
+                raise _Silence("one's own ping does not come back over the bus")
+
+    def _ping(self) -> None:
+        drive(self._announcer.ping(self._runtime)).unwrap()
 
     def _hear_all(self, subscription: Subscription) -> None:
         """Do what is said until this is stopped. Raises when something may have been missed."""
@@ -160,5 +173,5 @@ class Listener:
             elif now - heard_at > _PATIENCE_SEC:
                 raise _Silence(f"nothing came over the bus for {now - heard_at:.1f} s, not even a ping")
             elif now - heard_at > _PING_SEC and not has_pinged:
-                drive(self._announcer.ping(self._runtime)).unwrap()
+                self._ping()
                 has_pinged = True

@@ -10,7 +10,10 @@ _MOST_SUBJECTS = 10_000
 
 def described(error: BaseException) -> str:
     """Return an exception as a log line shows it. The `repr` of some says less than this."""
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # somebody's own exception, which cannot even be shown
+        return type(error).__name__
 
 
 class Notices:

@@ -1,27 +1,45 @@
-"""Invalidations that could not reach the authority, and are told to it again until it has heard them."""
+"""Invalidations that did not get through, and are told again until they have."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
+from gcache.core.epochs import ANYBODY
 from gcache.core.events import Pending as PendingEvent
 from gcache.core.threads import pauses, started
 
 MOST = 10_000
+_FAILURES_A_ROUND = 20
+_FAILURES_AT_THE_END = 3
+
+
+class Debt(NamedTuple):
+    """What is still to be told of one entity.
+
+    It is to be held until `until`, the holds of `holders` are to end, and with `is_bus_alone` only the other
+    processes have not heard. Later debts have higher numbers.
+    """
+
+    number: int
+    until: float
+    holders: frozenset[str]
+    is_bus_alone: bool
 
 
 class Pending:
-    """The entities of which the authority is still to be told, and until when they are to be held.
+    """The entities of which the authority, or the bus, is still to be told.
 
-    `tell` tells it of one, and returns whether it got through. A thread that lives as long as there are any
-    calls it, with pauses that grow and are never quite alike. Meanwhile nothing of these entities is read
-    from the cache here, or written to it. `clock` is monotonic, in seconds.
+    `tell` tells of one, and for how many seconds it is to be held; it returns whether it got through. A
+    thread that lives as long as there are any calls it, with pauses that grow and are never quite alike.
+    Meanwhile nothing of what the authority is to hear of is read from the cache here, or written to it.
+    `clock` is monotonic, in seconds.
     """
 
     def __init__(
         self,
-        tell: Callable[[str, float], bool],
+        tell: Callable[[str, Debt, float], bool],
         record: Callable[[PendingEvent], None],
         clock: Callable[[], float],
     ) -> None:
@@ -31,41 +49,61 @@ class Pending:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._until: dict[str, float] = {}
+        self._debts: dict[str, Debt] = {}
+        self.last_number = 0
 
     def __contains__(self, entity: str) -> bool:
-        return entity in self._until
+        """Tell whether the authority is still to hear of `entity`."""
+        debt = self._debts.get(entity)
+        return debt is not None and not debt.is_bus_alone
 
     def hold_sec(self, entity: str) -> float:
         """Return for how many more seconds `entity` is to be held, once the authority hears of it."""
-        return max(0.0, self._until.get(entity, 0.0) - self._clock())
+        debt = self._debts.get(entity)
+        return 0.0 if debt is None else max(0.0, debt.until - self._clock())
 
-    def add(self, entity: str, until: float) -> bool:
-        """See to it that the authority hears of `entity`; False if there are too many already."""
+    def add(self, entity: str, until: float, holder: str = ANYBODY, is_bus_alone: bool = False) -> bool:
+        """See to it that `entity` is told of; False if there are too many already."""
+        holders = frozenset({holder} - {ANYBODY})
         with self._lock:
-            if len(self._until) >= MOST and entity not in self._until:
+            if len(self._debts) >= MOST and entity not in self._debts:
                 return False
-            self._until[entity] = max(until, self._until.get(entity, until))
-            self._record(PendingEvent(len(self._until)))
+            self.last_number += 1
+            if (old := self._debts.get(entity)) is not None:
+                until, holders = max(until, old.until), holders | old.holders
+                is_bus_alone = is_bus_alone and old.is_bus_alone
+            self._debts[entity] = Debt(self.last_number, until, holders, is_bus_alone)
+            self._record(PendingEvent(len(self._debts)))
             if self._thread is None and not self._stopped.is_set():
                 self._thread = started(self._keep_trying, "gcache-pending")
         return True
 
-    def done(self, entity: str) -> None:
-        """Note that the authority has heard of `entity`."""
-        if entity in self._until:
+    def done(self, entity: str, number: int, holders: frozenset[str] = frozenset()) -> None:
+        """Note that what was owed up to debt `number` is told, unless other holders are in it."""
+        if entity in self._debts:
             with self._lock:
-                self._until.pop(entity, None)
-                self._record(PendingEvent(len(self._until)))
+                debt = self._debts.get(entity)
+                if debt is not None and debt.number <= number and debt.holders <= holders:
+                    del self._debts[entity]
+                    self._record(PendingEvent(len(self._debts)))
 
     def try_all(self) -> bool:
-        """Tell of each, up to the first that does not get through; return whether none is left."""
-        for entity, until in tuple(self._until.items()):
-            if not self._tell(entity, max(0.0, until - self._clock())):
-                return False
-            if self._until.get(entity) == until:
-                self.done(entity)
-        return not self._until
+        """Tell of each, of those that failed last time at the end; return whether none is left.
+
+        It goes on past some failures, since an authority may be away in part, but not past many.
+        """
+        failures = 0
+        for entity, debt in tuple(self._debts.items()):
+            if self._tell(entity, debt, max(0.0, debt.until - self._clock())):
+                self.done(entity, debt.number, debt.holders)
+                continue
+            with self._lock:
+                if (failed := self._debts.pop(entity, None)) is not None:
+                    self._debts[entity] = failed
+            failures += 1
+            if failures >= (_FAILURES_AT_THE_END if self._stopped.is_set() else _FAILURES_A_ROUND):
+                break
+        return not self._debts
 
     def close(self) -> list[str]:
         """Give all of them a last chance; return the entities that are left."""
@@ -74,14 +112,14 @@ class Pending:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         self.try_all()
-        return list(self._until)
+        return list(self._debts)
 
     def after_fork(self) -> None:
         """Leave to the parent what it has to do."""
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = None
-        self._until = {}
+        self._debts = {}
 
     def _keep_trying(self) -> None:
         waits = pauses()
@@ -89,6 +127,6 @@ class Pending:
             if self.try_all():
                 waits = pauses()
             with self._lock:
-                if not self._until:
+                if not self._debts:
                     self._thread = None
                     return

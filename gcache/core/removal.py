@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gcache.core.epochs import ANYBODY
 from gcache.core.events import Invalidation
-from gcache.core.pending import Pending
+from gcache.core.pending import Debt, Pending
 from gcache.core.runtime import ThreadRuntime, drive
 from gcache.core.troubles import BUS
 
@@ -65,16 +65,17 @@ class Removal:
         Return what failed, and whether it will be tried again until it is done.
         """
         entity = self._keys.epoch(key_type, id)
-        owed_sec = self.pending.hold_sec(entity)
+        owed_sec, number = self.pending.hold_sec(entity), self.pending.last_number
         if holder == ANYBODY:
             hold_sec = max(hold_sec, owed_sec)
-        failures = await self._retire(runtime, entity, holder, hold_sec)
+        failures = await self._retire_or_owe(runtime, entity, holder, hold_sec)
         will_be_done = False
         if failures:
+            is_bus_alone = all(name == BUS for name, _ in failures)
+            will_be_done = self.pending.add(entity, self._clock() + hold_sec, holder, is_bus_alone)
             self._report(failures, key_type)
-            will_be_done = self.pending.add(entity, self._clock() + hold_sec)
         elif holder == ANYBODY or not owed_sec:
-            self.pending.done(entity)
+            self.pending.done(entity, number, frozenset({holder}))
         self._recorder.record(Invalidation(key_type, self._tiers[-1].name))
         return failures, will_be_done
 
@@ -83,7 +84,7 @@ class Removal:
 
         Return what failed.
         """
-        failures = await self._retire(runtime, entity, holder, hold_sec)
+        failures = await self._retire_or_owe(runtime, entity, holder, hold_sec)
         self._report(failures)
         return failures
 
@@ -134,8 +135,21 @@ class Removal:
             failures += _unheard(await self._announcer.close(runtime))
         return failures
 
-    def _tell_again(self, entity: str, hold_sec: float) -> bool:
-        return not drive(self._retire(ThreadRuntime(), entity, ANYBODY, hold_sec))
+    def _tell_again(self, entity: str, debt: Debt, hold_sec: float) -> bool:
+        runtime = ThreadRuntime()
+        if debt.is_bus_alone and self._announcer is not None:
+            return drive(self._announcer.invalidated(runtime, entity)).error is None
+        holds = [*((holder, 0.0) for holder in debt.holders), (ANYBODY, hold_sec)]
+        return not any(drive(self._retire(runtime, entity, *hold)) for hold in holds)
+
+    async def _retire_or_owe(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Failures:
+        """Do what `_retire` does. Should the caller be cancelled in it, all of it is owed."""
+        try:
+            return await self._retire(runtime, entity, holder, hold_sec)
+        except BaseException:
+            if self._authority is not None or self._announcer is not None:
+                self.pending.add(entity, self._clock() + (hold_sec if holder == ANYBODY else 0), holder)
+            raise
 
     async def _retire(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Failures:
         """Take an entity's epoch away, here and in the authority, and tell the bus; return what failed.

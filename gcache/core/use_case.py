@@ -73,8 +73,9 @@ class UseCase:
         """Go by `policy` until `due`."""
         self.policy = policy
         self.policy_due = due
-        self.open_until = due if policy is not None and policy.nearest_is_open else NEVER
-        if self.is_shut:
+        is_open = policy is not None and policy.nearest_is_open and not self.is_shut
+        self.open_until = due if is_open else NEVER
+        if self.is_shut:  # it was shut just now
             self.open_until = NEVER
         self.draw(0 if policy is None else policy.open_shadow)
 

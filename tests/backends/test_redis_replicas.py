@@ -254,3 +254,26 @@ class TestUnheard:
     def test_is_told_again(self, cluster: Cluster) -> None:
         """If one is waited for, the invalidation is pending until the new primary and its replica know."""
         assert (True, ["new"]) == self.lose(cluster, replicas=1)
+
+
+@sides
+@pytest.mark.parametrize("kind", ["valkey", "redis"])
+async def test_full_server(kind: Kind, side: str) -> None:
+    """A primary that is full takes invalidations, and they wait for its replicas."""
+    require(kind)
+    from tests.servers.process import Server
+
+    with (
+        Server(kind, "--repl-diskless-sync-delay", "0") as primary,
+        Server(kind, "--replicaof", primary.host, str(primary.port)) as replica,
+    ):
+        replicated = Replicated(primary, replica)
+        wait_until_followed(primary)
+        primary.command("SET", KEY, "an epoch")
+        primary.command("CONFIG", "SET", "maxmemory", "1")
+        layer = RedisLayer(replicated.config())
+        await retire(layer, side)
+        await retire(layer, side)
+        await layer.aclose()
+
+        assert (None, None) == (primary.command("GET", KEY), replica.command("GET", KEY))

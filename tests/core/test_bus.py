@@ -333,6 +333,20 @@ class TestCutOff:
         [record] = [record for record in caplog.records if "Cut off" in record.message]
         assert logging.WARNING == record.levelno
 
+    def test_who_cannot_speak_does_not_hear(self, new_site: Callable[..., Site], hub: Hub) -> None:
+        """A line counts once something has come over it: one that takes no message is none."""
+        hub.is_mute = True
+        site = new_site()
+        with site.gcache.enable():
+            site.get_user(1)
+            wait_until(lambda: len(hub.said) > 0, sentence="a ping")
+            deaf = not site.listener.hears
+            hub.is_mute = False
+            hub.send("urn:bus-test", Message("ping", "another").encoded())
+            wait_until(lambda: site.listener.hears, sentence="it to hear")
+
+        assert deaf
+
     def test_pauses_grow(
         self, new_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, hub: Hub
     ) -> None:
@@ -371,6 +385,22 @@ class TestPending:
             wait_until(lambda: not there.is_kept(1), sentence="the message to arrive")
 
             assert (1, 2) == (still, there.get_user(1))
+
+    def test_only_the_bus_is_told_again(self, here: Site, hub: Hub, recorded: Recorded) -> None:
+        """What the authority has heard stays cached, and is not told to it anew."""
+        remote = here.gcache._engine.chain.tiers[1]._layer
+        hub.is_down = True
+        with pytest.raises(InvalidationPending):
+            here.gcache.invalidate(*ENTITY)
+        told = len(remote.asked("delete"))
+        with here.gcache.enable():
+            answers = [here.get_user(1), here.get_user(1)]
+        hub.is_down = False
+        here.gcache._engine.chain.removal.pending.try_all()
+
+        assert answers[0] == answers[1]
+        assert told == len(remote.asked("delete"))
+        assert [("invalidate", "1}#epoch")] == hub.words()
 
     def test_bus_is_told_though_the_authority_is_away(
         self, here: Site, there: Site, monkeypatch: pytest.MonkeyPatch
@@ -458,10 +488,11 @@ class TestLife:
     def test_let_go(self, hub: Hub) -> None:
         """An instance that everybody has forgotten listens no more."""
         forgotten = GCache(GCacheConfig(invalidation_bus=SyncBus(hub), urn_prefix="urn:forgotten"))
+        get_user = SyncSide().cached(forgotten, Source(), default_config=GCacheKeyConfig.enabled(60))
         with forgotten.enable():
-            forgotten.get(GCacheKey("nobody", 1, "Listen"), lambda: None)
+            get_user(1)
         wait_until(lambda: len(hub.subscriptions) == 1, sentence="it to listen")
-        del forgotten
+        del forgotten, get_user
 
         def is_gone() -> bool:
             gc.collect()
@@ -494,6 +525,17 @@ class TestLife:
         line.receive = fail  # type: ignore[method-assign]
         wait_until(lambda: hub.subscriptions not in ([], [line]), sentence="another line")
         wait_until(lambda: site.listener.hears, sentence="it to hear again")
+
+    def test_async_by_a_sync_name(self, make_gcache: Callable[..., GCache]) -> None:
+        """A publish that is async would never be awaited."""
+
+        class Odd(SyncBus):
+            async def publish(self, channel: str, message: bytes) -> None: ...  # type: ignore[override]
+
+        with pytest.raises(
+            GCacheConfigError, match=r"publish of the invalidation_bus is async: call it apublish"
+        ):
+            make_gcache(invalidation_bus=Odd(Hub()))
 
     def test_the_class_of_a_bus(self, make_gcache: Callable[..., GCache]) -> None:
         """Who forgets to make one is told so."""

@@ -13,8 +13,9 @@ from gcache import GCacheClosed, GCacheConfigError, InvalidationPending, Invalid
 from gcache.core import epochs
 from gcache.core.events import Invalidation
 from gcache.core.holding import Holding
+from gcache.core.runtime import ThreadRuntime, drive
 from tests.core.layers import RetiringLayer, SyncLayer
-from tests.core.stage import Clock, Recorded, Source, SyncSide
+from tests.core.stage import PATIENCE_SEC, Clock, Recorded, Source, SyncSide
 from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ class TestInvalidating:
             for _ in range(3):
                 clock.advance(9)
                 holding = gcache._engine._holding
+                holding._spawn = drive
                 holding._renew_due()
                 seen.append(list(self.held(gcache, remote).values()))
 
@@ -190,7 +192,7 @@ class TestInvalidating:
         gcache = make_gcache(layers=[remote])
         gcache._engine._holding._clock = time.monotonic
 
-        with gcache.invalidating(*ENTITY, hold_sec=0.03):
+        with gcache.invalidating(*ENTITY, hold_sec=0.1):
             wait_until(lambda: len(remote.asked("retire")) > 3, sentence="three renewals")
         wait_until(
             lambda: all(thread.name != "gcache-holds" for thread in threading.enumerate()),
@@ -276,10 +278,12 @@ class TestInvalidating:
         block.__exit__(None, None, None)
         assert {} == self.held(gcache, remote)
 
-    @pytest.mark.parametrize("hold_sec", [0, -1, float("inf"), float("nan")])
-    def test_how_long(self, gcache: GCache, hold_sec: float) -> None:
-        """What is no length of time is refused at once, with what to give."""
-        with pytest.raises(GCacheConfigError, match="give seconds above 0"):
+    @pytest.mark.parametrize("hold_sec", [0, -1, float("inf"), float("nan"), 0.0004, 1e11, "30", None, True])
+    def test_how_long(self, gcache: GCache, hold_sec: Any) -> None:
+        """What is no length of time, or none that can be kept, is refused at once, with what to give."""
+        with pytest.raises(
+            GCacheConfigError, match=r"hold_sec is .*: give (a number|seconds, from 0\.1 to a year)"
+        ):
             gcache.invalidating(*ENTITY, hold_sec=hold_sec)
 
     def test_bad_key(self, gcache: GCache, side: Any) -> None:
@@ -316,11 +320,11 @@ class TestHolding:
         """A renewal that comes after the end of its block is taken back."""
         told: list[tuple[str, str, float]] = []
 
-        def renew(entity: str, holder: str, hold_sec: float) -> None:
+        async def renew(entity: str, holder: str, hold_sec: float) -> None:
             told.append((entity, holder, hold_sec))
             holding.end(holder)
 
-        holding = Holding(renew, clock.monotonic)
+        holding = Holding(renew, drive, clock.monotonic)
         holding.begin("user", "a", 30)
         clock.advance(10)
 
@@ -331,7 +335,11 @@ class TestHolding:
     def test_only_what_is_due(self, clock: Clock) -> None:
         """A hold is renewed after a third of its time, and not before."""
         told: list[str] = []
-        holding = Holding(lambda entity, holder, hold_sec: told.append(holder), clock.monotonic)
+
+        async def renew(entity: str, holder: str, hold_sec: float) -> None:
+            told.append(holder)
+
+        holding = Holding(renew, drive, clock.monotonic)
         holding.begin("user", "long", 30)
         holding.begin("user", "short", 3)
         for seconds in (0.5, 0.5, 9):
@@ -339,4 +347,22 @@ class TestHolding:
             holding._renew_due()
 
         assert ["short", "long", "short"] == told
-        holding.close()
+
+    def test_a_silent_node_keeps_up_no_other(self, clock: Clock) -> None:
+        """Each renewal is by itself, so one that does not come back leaves the others alone."""
+        told: list[str] = []
+        gate = threading.Event()
+
+        async def renew(entity: str, holder: str, hold_sec: float) -> None:
+            assert holder != "silent" or gate.wait(PATIENCE_SEC)
+            told.append(holder)
+
+        holding = Holding(renew, ThreadRuntime().spawn, clock.monotonic)
+        holding.begin("user", "silent", 30)
+        holding.begin("other", "well", 30)
+        clock.advance(10)
+        holding._renew_due()
+
+        wait_until(lambda: told == ["well"], sentence="the other hold to be renewed")
+        gate.set()
+        wait_until(lambda: told == ["well", "silent"], sentence="the first one to be renewed")

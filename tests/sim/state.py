@@ -106,7 +106,8 @@ class _Describer:
         yield process.now, process.use_case.is_shut
         yield self._of(dict(generations._live)), self._of(generations._holds)
         yield self._of(process.chain.flights.routes)
-        yield tuple(sorted(process.chain.removal.pending._until.items()))
+        for entity, debt in process.chain.removal.pending._debts.items():
+            yield entity, debt.until, tuple(sorted(debt.holders)), debt.is_bus_alone
         if process.memory is not None:
             slots = process.memory._slots
             yield tuple((key, slot.deadline, self._of(slot.stored)) for key, slot in sorted(slots.items()))
