@@ -29,6 +29,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def plain_redis(session: nox.Session) -> None:
+    """Run the tests of the Redis layers and the bus without hiredis, as `[redis]` alone installs it."""
+    group = nox.project.dependency_groups(_project(), "test")
+    session.install("-e", ".[all]", *(need for need in group if need != "hiredis"))
+    session.run("pytest", "-q", "tests/backends", *session.posargs)
+
+
+@nox.session
 def consistency(session: nox.Session) -> None:
     """Go through the long interleavings too, then through real servers with the peer: a quarter of an hour.
 

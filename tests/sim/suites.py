@@ -36,7 +36,6 @@ SHORT: tuple[Scenario, ...] = (
     scenarios.put_and_writer,
     scenarios.refresh_and_writer,
     scenarios.invalidating_and_reader,
-    scenarios.invalidating_twice,
     scenarios.invalidating_and_buffer,
     scenarios.failing_invalidating,
 )
@@ -59,6 +58,7 @@ LONG: tuple[Scenario, ...] = (
     scenarios.failing_layer_and_two_readers,
     scenarios.cancelled_leader_and_writer,
     scenarios.two_readers_and_two_writers,
+    scenarios.invalidating_twice,
     scenarios.invalidating_and_lapse,
 )
 

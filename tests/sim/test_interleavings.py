@@ -45,6 +45,13 @@ def test_every_interleaving_of_more_actors_is_right(scenario: Scenario, memory: 
     assert report.schedules > 0
 
 
+def test_blocks_of_two_processes_are_right() -> None:
+    """Blocks that write one entity at once leave each other's holds alone, in every schedule there is."""
+    report = explore(scenarios.invalidating_twice, memory=False, processes=2)
+
+    assert report.schedules > 0
+
+
 @pytest.mark.parametrize("scenario", ON_A_BUS, ids=_named)
 def test_every_interleaving_on_a_bus_is_right(scenario: Scenario) -> None:
     """What has arrived counts for the memory of another process, too, and a deaf one does without memory."""
