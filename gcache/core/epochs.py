@@ -33,29 +33,29 @@ def plant() -> bytes:
     return _EPOCH + os.urandom(_EPOCH_SIZE - 1)
 
 
-def hold(holds: Mapping[str, float]) -> bytes:
-    """Return what stands under an epoch's key while `holds` do: holders, and until when (Unix time, sec)."""
+def encoded(holds: Mapping[str, float]) -> bytes:
+    """Return what stands under an epoch's key while `holds` do: until when (Unix time, sec), by holder."""
     return _HOLD + "".join(f"{holder}:{round(until * 1000)};" for holder, until in holds.items()).encode()
 
 
-def holds(stored: bytes | None) -> dict[str, float]:
-    """Return who holds and until when, as far as it can be read."""
+def decoded(stored: bytes | None) -> dict[str, float]:
+    """Return who holds, and until when, as far as `stored` says."""
     if stored is None or stored[:1] != _HOLD:
         return {}
     return {holder.decode(): int(until_ms) / 1000 for holder, until_ms in _HOLDER.findall(stored, 1)}
 
 
-def holding(holds: Mapping[str, float], holder: str, hold_sec: float, now: float) -> dict[str, float]:
+def with_holder(holds: Mapping[str, float], holder: str, hold_sec: float, now: float) -> dict[str, float]:
     """Return the holds that stand once `holder` holds for `hold_sec` from `now`; with 0 it holds no more.
 
     Nobody's hold is cut short by somebody else. That of `ANYBODY`, which is no one's own, is never.
     """
-    standing = {name: until for name, until in holds.items() if until > now}
+    left = {name: until for name, until in holds.items() if until > now}
     if hold_sec > 0:
-        standing[holder] = max(standing.get(holder, now), now + hold_sec)
+        left[holder] = max(left.get(holder, now), now + hold_sec)
     elif holder != ANYBODY:
-        standing.pop(holder, None)
-    return standing
+        left.pop(holder, None)
+    return left
 
 
 def retired(stored: bytes | None, holder: str, hold_sec: float, now: float) -> tuple[bytes | None, float]:
@@ -63,10 +63,8 @@ def retired(stored: bytes | None, holder: str, hold_sec: float, now: float) -> t
 
     This is what `retire` of a layer does in one step. `now` is Unix time, by whichever clock all share.
     """
-    standing = holding(holds(stored), holder, hold_sec, now)
-    if not standing:
-        return None, 0.0
-    return hold(standing), max(standing.values()) - now
+    left = with_holder(decoded(stored), holder, hold_sec, now)
+    return (encoded(left), max(left.values()) - now) if left else (None, 0.0)
 
 
 def standing(stored: bytes | None) -> Standing:

@@ -7,7 +7,7 @@ from collections import deque
 from weakref import WeakValueDictionary
 
 from gcache.core.entries import Generation
-from gcache.core.epochs import ANYBODY, holding
+from gcache.core.epochs import ANYBODY, with_holder
 
 _RECENT = 1_000  # making one and letting it go costs five times what finding one does
 
@@ -46,7 +46,7 @@ class Generations:
         """End the entity's generation, and have `holder` hold it for `hold_sec` or no longer."""
         with self._lock:
             if hold_sec > 0 or entity in self._holds:
-                self._hold(entity, holding(self._holds.get(entity, {}), holder, hold_sec, now), now)
+                self._hold(entity, with_holder(self._holds.get(entity, {}), holder, hold_sec, now), now)
             generation = self._live.pop(entity, None)
             if generation is not None:
                 generation.alive = False

@@ -208,7 +208,7 @@ class TestRetire:
     async def holds(self, do: Do) -> dict[str, float]:
         """Who holds, and for how many more seconds; the server's clock is this machine's."""
         [stored] = await do("get", [self.KEY])
-        return {holder: until - time.time() for holder, until in epochs.holds(stored).items()}
+        return {holder: until - time.time() for holder, until in epochs.decoded(stored).items()}
 
     @pytest.mark.parametrize("holder", ["", "a"])
     async def test_epoch_goes(self, do: Do, holder: str) -> None:
@@ -281,7 +281,7 @@ class TestRetire:
     async def test_lapsed_holders_are_forgotten(self, do: Do) -> None:
         """A holder whose time is up does not stand longer because another's is not."""
         lapsed = {"gone": time.time() - 1, "a": time.time() + 60}
-        await do("put", {self.KEY: epochs.hold(lapsed)}, 60)
+        await do("put", {self.KEY: epochs.encoded(lapsed)}, 60)
 
         await do("retire", self.KEY, "", 0)
 

@@ -57,7 +57,7 @@ class TestInvalidating:
 
     def held(self, gcache: GCache, remote: Any) -> dict[str, float]:
         """Who holds the entity in the authority, and for how many more seconds."""
-        stored = epochs.holds(remote.value(gcache._engine.keys.epoch(*ENTITY)))
+        stored = epochs.decoded(remote.value(gcache._engine.keys.epoch(*ENTITY)))
         return {holder: round(until - remote.clock.time(), 3) for holder, until in stored.items()}
 
     def test_nothing_is_cached_in_the_block(self, gcache: GCache, side: Any, get_user: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gcache.core.epochs import holds, retired, standing
+from gcache.core.epochs import decoded, retired, standing
 
 if TYPE_CHECKING:
     from gcache.core.protocols import Progress
@@ -88,7 +88,7 @@ class PlainStore:
     def _write(self, key: str, value: bytes, ttl: float) -> None:
         self._note(key, True)
         if key.endswith("#epoch"):
-            self._history.holds_are_set(holds(value))
+            self._history.holds_are_set(decoded(value))
         else:
             self._history.entry_is_written(self.now)
         self.data[key] = (value, self.now + ttl)

@@ -94,7 +94,7 @@ def test_a_plain_invalidation_that_deletes_a_hold_is_found(
 
     def retire(self: ExactStore, key: str, holder: str, ttl: float) -> None:
         if ttl > 0:
-            self._write(key, epochs.hold({holder: self.now + ttl}), ttl)
+            self._write(key, epochs.encoded({holder: self.now + ttl}), ttl)
         else:
             self.drop(key)
 
