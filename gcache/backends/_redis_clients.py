@@ -186,6 +186,22 @@ class PerLoop:
                     forget_connections(client)
 
 
+class Clients:
+    """Clients of our own for threads and for event loops, from one configuration."""
+
+    def __init__(self, config: RedisConfig) -> None:
+        self.shared = Shared(lambda: sync_client(config))
+        self.per_loop = PerLoop(lambda: async_client(config), is_ours=True)
+
+    def close(self) -> None:
+        self.shared.close()
+        self.per_loop.close()
+
+    async def aclose(self) -> None:
+        await self.per_loop.aclose()
+        self.shared.close()
+
+
 def _async_lane_to(client: Any, is_ours: bool) -> AsyncLane:
     if not is_ours:
         return AsyncLane(client, is_ours)

@@ -161,16 +161,14 @@ class RedisLayer(SyncRedisLayer, AsyncRedisLayer):
     def __init__(self, config: RedisConfig, name: str = CacheLayer.REMOTE) -> None:
         self.name = name
         self.wait_replicas = config.invalidate_wait_replicas
-        self._shared = clients.Shared(lambda: clients.sync_client(config))
-        self._per_loop = clients.PerLoop(lambda: clients.async_client(config), is_ours=True)
+        self._clients = clients.Clients(config)
+        self._shared, self._per_loop = self._clients.shared, self._clients.per_loop
 
     def close(self) -> None:
-        self._shared.close()
-        self._per_loop.close()
+        self._clients.close()
 
     async def aclose(self) -> None:
-        await self._per_loop.aclose()
-        self._shared.close()
+        await self._clients.aclose()
 
 
 def layer_of_factory(

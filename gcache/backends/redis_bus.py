@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gcache.backends import _redis_clients as clients
+from gcache.backends._redis_clients import Clients
 from gcache.backends._redis_lanes import is_cluster
 
 if TYPE_CHECKING:
@@ -22,19 +22,18 @@ class RedisBus:
     """
 
     def __init__(self, config: RedisConfig) -> None:
-        self._shared = clients.Shared(lambda: clients.sync_client(config))
-        self._per_loop = clients.PerLoop(lambda: clients.async_client(config), is_ours=True)
+        self._clients = Clients(config)
 
     def publish(self, channel: str, message: bytes) -> None:
-        with self._shared.lane() as client:
+        with self._clients.shared.lane() as client:
             client.execute_command(_command(client, "PUBLISH"), channel, message)
 
     async def apublish(self, channel: str, message: bytes) -> None:
-        async with self._per_loop.lane() as client:
+        async with self._clients.per_loop.lane() as client:
             await client.execute_command(_command(client, "PUBLISH"), channel, message)
 
     def subscribe(self, channel: str) -> RedisSubscription:
-        with self._shared.lane() as client:
+        with self._clients.shared.lane() as client:
             command, server = _command(client, "SUBSCRIBE"), client
             if is_cluster(client):
                 client.nodes_manager.initialize()
@@ -42,12 +41,10 @@ class RedisBus:
             return RedisSubscription(_plain_connection(server.connection_pool), command, channel)
 
     def close(self) -> None:
-        self._shared.close()
-        self._per_loop.close()
+        self._clients.close()
 
     async def aclose(self) -> None:
-        await self._per_loop.aclose()
-        self._shared.close()
+        await self._clients.aclose()
 
 
 class RedisSubscription:
