@@ -224,6 +224,12 @@ def two_readers(world: World, here: str, there: str) -> None:
     add_reader(world, "second", there, after="reader" if here == there else "")
 
 
+def heard_once(world: World, here: str, there: str) -> None:
+    add_reader(world, "reader", here)
+    add_writer(world, "writer", there)
+    add_mail(world, here)
+
+
 def heard_elsewhere(world: World, here: str, there: str) -> None:
     add_reader(world, "reader", here, times=2)
     add_writer(world, "writer", there)

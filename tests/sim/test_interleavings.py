@@ -73,7 +73,13 @@ def test_every_interleaving_of_more_actors_on_a_bus_is_right(scenario: Scenario)
 @pytest.mark.parametrize("scenario", [scenarios.refresh_and_writer, scenarios.cancelled_once], ids=_named)
 def test_pruning_loses_no_end(scenario: Scenario, processes: int) -> None:
     """With nothing pruned, schedules end in the same states, only more often."""
-    _explore_with_and_without_pruning(scenario, processes)
+    _explore_with_and_without_pruning(scenario, Place(memory=True, processes=processes))
+
+
+@in_long_runs
+def test_pruning_loses_no_end_on_a_bus() -> None:
+    """With nothing pruned, messages arrive in the same states, only far more often."""
+    _explore_with_and_without_pruning(scenarios.heard_once, Place(memory=True, processes=2, bus=True))
 
 
 @in_long_runs
@@ -85,11 +91,10 @@ def test_pruning_loses_no_end(scenario: Scenario, processes: int) -> None:
 )
 def test_pruning_loses_no_end_of_larger_scenarios(scenario: Scenario, processes: int) -> None:
     """With nothing pruned, schedules end in the same states, only much more often."""
-    _explore_with_and_without_pruning(scenario, processes)
+    _explore_with_and_without_pruning(scenario, Place(memory=True, processes=processes))
 
 
-def _explore_with_and_without_pruning(scenario: Scenario, processes: int) -> None:
-    place = Place(memory=True, processes=processes)
+def _explore_with_and_without_pruning(scenario: Scenario, place: Place) -> None:
     pruned = Explorer(worlds(scenario, place))
     whole = Explorer(worlds(scenario, place), prunes=False)
 
