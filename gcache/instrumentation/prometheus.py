@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from threading import Lock
 from types import MethodType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary, WeakMethod
 
 from gcache.core.events import (
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     Reference: TypeAlias = Callable[[], Callback | None]
 
 _logger = logging.getLogger("gcache")
+
+Made = TypeVar("Made", bound=Collector)
 
 _GET_SECONDS = (5e-5, 1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _LOAD_SECONDS = (1e-3, 2e-3, 3e-3, 5e-3, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -126,92 +128,101 @@ class _Families:
 
     def __init__(self) -> None:
         self.before_collect = _BeforeCollect()
-        self.requests = _counter(
+        self._collectors: list[Collector] = [self.before_collect]
+        self.handlers: dict[type[Event], Handler] = {
+            **self._of_calls(),
+            **self._of_layers(),
+            **self._of_invalidations(),
+            **self._of_shadows(),
+        }
+
+    def _of_calls(self) -> dict[type[Event], Handler]:
+        requests = self._counter(
             "requests", ("use_case", "key_type"), "Calls of cached functions: hits, misses and disabled."
         )
-        self.hits = _counter("hits", Hit._fields[:-1], "Calls that a layer answered.")
-        self.misses = _counter(
+        hits = self._counter("hits", Hit._fields[:-1], "Calls that a layer answered.")
+        misses = self._counter(
             "misses",
             Miss._fields,
             "Calls that no layer answered, by the last one asked and the reason it gave.",
         )
-        self.disabled = _counter(
+        disabled = self._counter(
             "disabled",
             Disabled._fields[:-1],
             "Calls that went past the cache as nothing was to be cached, by reason.",
         )
-        self.errors = _counter(
+        errors = self._counter(
             "errors",
             Error._fields,
             "Failures by exception class: the source's own, which callers see, have in_fallback true.",
         )
-        self.invalidations = _counter(
-            "invalidations", Invalidation._fields, "Entities that a layer was told to forget."
-        )
-        self.get = _histogram("get_seconds", Get._fields[:-1], _GET_SECONDS, "How long a layer took to read.")
-        self.load = _histogram("load_seconds", Load._fields[:-1], _LOAD_SECONDS, "How long the source ran.")
-        self.serialization = _histogram(
+        load = self._histogram("load_seconds", Load._fields[:-1], _LOAD_SECONDS, "How long the source ran.")
+        return {
+            Hit: answered(requests, hits),
+            Disabled: answered(requests, disabled),
+            Miss: missed(requests, misses),
+            Error: counted(lambda event: errors.labels(*event[:-1], _flag(event.in_fallback)).inc),
+            Load: measured(lambda labels: load.labels(*labels).observe),
+        }
+
+    def _of_layers(self) -> dict[type[Event], Handler]:
+        get = self._histogram("get_seconds", Get._fields[:-1], _GET_SECONDS, "How long a layer took to read.")
+        serialization = self._histogram(
             "serialization_seconds",
             Serialization._fields[:-1],
             _SERIALIZATION_SECONDS,
             "How long it took to turn a value into bytes (dump) or back (load).",
         )
-        self.size = _histogram(
-            "size_bytes", Size._fields[:-1], _SIZE_BYTES, "How large the written entries are."
+        size = self._histogram("size_bytes", Size._fields[:-1], _SIZE_BYTES, "How large written entries are.")
+        entries = self._gauge(
+            "entries", Entries._fields[:-1], "livesum", "Entries that in-process layers hold now."
         )
-        self.entries = Gauge(
-            "gcache_entries",
-            "Entries that in-process layers hold now.",
-            Entries._fields[:-1],
-            registry=None,
-            multiprocess_mode="livesum",
+        return {
+            Get: measured(lambda labels: get.labels(*labels).observe),
+            Serialization: measured(lambda labels: serialization.labels(*labels).observe),
+            Size: measured(lambda labels: size.labels(*labels).observe),
+            Entries: measured(lambda labels: entries.labels(*labels).set),
+        }
+
+    def _of_invalidations(self) -> dict[type[Event], Handler]:
+        invalidations = self._counter(
+            "invalidations", Invalidation._fields, "Entities that a layer was told to forget."
         )
-        self.pending = Gauge(
-            "gcache_invalidations_pending",
+        pending = self._gauge(
+            "invalidations_pending",
+            Pending._fields[:-1],
+            "livesum",
             "Invalidations that have not reached the last layer, or the bus, yet.",
-            registry=None,
-            multiprocess_mode="livesum",
         )
-        self.listening = Gauge(
-            "gcache_bus_listening",
-            "Whether this process hears of invalidations in others: 1, or 0 while it is cut off.",
+        listening = self._gauge(
+            "bus_listening",
             Listening._fields[:-1],
-            registry=None,
-            multiprocess_mode="livemin",
+            "livemin",
+            "Whether this process hears of invalidations in others: 1, or 0 while it is cut off.",
         )
-        self.shadows = _counter(
+        return {
+            Invalidation: counted(lambda event: invalidations.labels(*event).inc),
+            Pending: lambda event: pending.set(event.waiting),
+            Listening: measured(lambda labels: listening.labels(*labels).set),
+        }
+
+    def _of_shadows(self) -> dict[type[Event], Handler]:
+        shadows = self._counter(
             "shadow", Shadow._fields[:-1], "Hits that were compared with what the source returns, by outcome."
         )
-        self.mismatch_age = _histogram(
+        mismatch_age = self._histogram(
             "shadow_mismatch_age_seconds",
             Shadow._fields[:-2],
             _AGE_SECONDS,
             "How long before the hit the load had begun whose value the source no longer returns.",
         )
-        self.handlers = self._handlers()
-
-    def _handlers(self) -> dict[type[Event], Handler]:
-        return {
-            Hit: answered(self.requests, self.hits),
-            Disabled: answered(self.requests, self.disabled),
-            Miss: missed(self.requests, self.misses),
-            Error: counted(lambda event: self.errors.labels(*event[:-1], _flag(event.in_fallback)).inc),
-            Invalidation: counted(lambda event: self.invalidations.labels(*event).inc),
-            Get: measured(lambda labels: self.get.labels(*labels).observe),
-            Load: measured(lambda labels: self.load.labels(*labels).observe),
-            Serialization: measured(lambda labels: self.serialization.labels(*labels).observe),
-            Size: measured(lambda labels: self.size.labels(*labels).observe),
-            Entries: measured(lambda labels: self.entries.labels(*labels).set),
-            Pending: lambda event: self.pending.set(event.waiting),
-            Listening: measured(lambda labels: self.listening.labels(*labels).set),
-            Shadow: compared(self.shadows, self.mismatch_age),
-        }
+        return {Shadow: compared(shadows, mismatch_age)}
 
     def register(self, registry: CollectorRegistry) -> None:
         """Make all metrics part of `registry`, or none of them."""
         done: list[Collector] = []
         try:
-            for collector in self._collectors():
+            for collector in self._collectors:
                 registry.register(collector)
                 done.append(collector)
         except ValueError as error:
@@ -222,25 +233,22 @@ class _Families:
                 f"give it a registry of its own, PrometheusSink(registry=CollectorRegistry()) ({error})"
             ) from error
 
-    def _collectors(self) -> tuple[Collector, ...]:
-        return (
-            self.before_collect,
-            self.requests,
-            self.hits,
-            self.misses,
-            self.disabled,
-            self.errors,
-            self.invalidations,
-            self.get,
-            self.load,
-            self.serialization,
-            self.size,
-            self.entries,
-            self.pending,
-            self.listening,
-            self.shadows,
-            self.mismatch_age,
+    def _counter(self, name: str, labels: Sequence[str], help: str) -> Counter:
+        return self._kept(Counter(f"gcache_{name}_total", help, labels, registry=None))
+
+    def _histogram(self, name: str, labels: Sequence[str], buckets: Sequence[float], help: str) -> Histogram:
+        return self._kept(Histogram(f"gcache_{name}", help, labels, buckets=buckets, registry=None))
+
+    def _gauge(
+        self, name: str, labels: Sequence[str], over_processes: Literal["livesum", "livemin"], help: str
+    ) -> Gauge:
+        return self._kept(
+            Gauge(f"gcache_{name}", help, labels, registry=None, multiprocess_mode=over_processes)
         )
+
+    def _kept(self, collector: Made) -> Made:
+        self._collectors.append(collector)
+        return collector
 
 
 _lock = Lock()
@@ -255,14 +263,6 @@ def _families_of(registry: CollectorRegistry) -> _Families:
             families.register(registry)
             _registered[registry] = families
         return families
-
-
-def _counter(name: str, labels: Sequence[str], help: str) -> Counter:
-    return Counter(f"gcache_{name}_total", help, labels, registry=None)
-
-
-def _histogram(name: str, labels: Sequence[str], buckets: Sequence[float], help: str) -> Histogram:
-    return Histogram(f"gcache_{name}", help, labels, buckets=buckets, registry=None)
 
 
 def _flag(flag: bool) -> str:
