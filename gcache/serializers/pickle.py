@@ -15,12 +15,12 @@ import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from gcache.errors import GCacheConfigError, SerializationError, UntrustedType
 from gcache.serializers import _opcodes
 from gcache.serializers._plain import FACTORIES, PLAIN, Parts, full_name, is_plain, is_trustable
+from gcache.serializers._refusals import distrust_of, indirect, refusal_of, refuse_buffer, unknown
 
 Writer: TypeAlias = Callable[[Any], tuple[Any, ...]]
 
@@ -29,7 +29,6 @@ _CALLED = "()"
 _KEYWORDS = "(**)"
 _NEWOBJ: object = vars(copyreg)["__newobj__"]
 _NEWOBJ_EX: object = vars(copyreg)["__newobj_ex__"]
-_CODE = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type)
 
 
 class Trust(enum.Enum):
@@ -112,7 +111,7 @@ class _Maker:
         try:
             maker = self._makers[name]
         except KeyError:
-            raise UntrustedType(_unknown(name)) from None
+            raise UntrustedType(unknown(name)) from None
         return maker(*arguments)
 
     def __setstate__(self, state: object) -> None:
@@ -161,7 +160,7 @@ class _KnownClasses:
         elif factory in self._factory_names:
             name = self._factory_names[factory]
         else:
-            raise _refusal_of(factory) if not isinstance(factory, type) else _distrust_of(factory)
+            raise refusal_of(factory) if not isinstance(factory, type) else distrust_of(factory)
         return make, ("defaultdict", name), None, None, iter(value.items())
 
     def _make_defaultdict(self, name: str | None) -> defaultdict[Any, Any]:
@@ -170,7 +169,7 @@ class _KnownClasses:
         try:
             return defaultdict(self._factories[name])
         except KeyError:
-            raise UntrustedType(_unknown(name)) from None
+            raise UntrustedType(unknown(name)) from None
 
 
 def _write_plain(take: Callable[[Any], Parts], name: str, value: Any) -> tuple[Any, ...]:
@@ -195,17 +194,17 @@ def _make_flag(cls: Callable[[int], enum.Flag], bits: int) -> enum.Flag:
 def _write_instance(cls: type, name: str, value: Any) -> tuple[Any, ...]:
     reduced = _reduce(cls, value)
     if isinstance(reduced, str):
-        raise _indirect(cls, f"the global {reduced!r}")
+        raise indirect(cls, f"the global {reduced!r}")
     function, arguments, *rest = reduced
     if len(rest) > 3:
-        raise _indirect(cls, "a function that sets its state")
+        raise indirect(cls, "a function that sets its state")
     if function is _NEWOBJ and arguments[0] is cls:
         return make, (name, *arguments[1:]), *rest
     if function is _NEWOBJ_EX and arguments[0] is cls:
         return make, (name + _KEYWORDS, *arguments[1:]), *rest
     if function is cls:
         return make, (name + _CALLED, *arguments), *rest
-    raise _indirect(cls, repr(function))
+    raise indirect(cls, repr(function))
 
 
 def _reduce(cls: type, value: object) -> str | tuple[Any, ...]:
@@ -246,11 +245,11 @@ def _dump_of(known: _KnownClasses) -> Callable[[Any], bytes]:
                 return writer(obj)
             if obj is make or obj is Ellipsis or obj is NotImplemented:
                 return NotImplemented
-            raise _refusal_of(obj)
+            raise refusal_of(obj)
 
     def dump(value: Any) -> bytes:
         file = io.BytesIO()
-        Pickler(file, _PROTOCOL, True, _refuse_buffer).dump(value)
+        Pickler(file, _PROTOCOL, True, refuse_buffer).dump(value)
         return file.getvalue()
 
     return dump
@@ -268,7 +267,7 @@ def _load_of(known: _KnownClasses) -> Callable[[bytes], Any]:
             try:
                 return nameable[module_name, global_name]
             except KeyError:
-                raise UntrustedType(_unknown(f"{module_name}.{global_name}")) from None
+                raise UntrustedType(unknown(f"{module_name}.{global_name}")) from None
 
     def load(data: bytes) -> Any:
         _opcodes.check(data)
@@ -277,37 +276,3 @@ def _load_of(known: _KnownClasses) -> Callable[[bytes], Any]:
         return pickle.loads(data)
 
     return load
-
-
-def _refuse_buffer(buffer: pickle.PickleBuffer) -> None:
-    raise SerializationError("A PickleBuffer would come back as bytes: return bytes instead.")
-
-
-def _refusal_of(value: object) -> SerializationError:
-    if isinstance(value, _CODE):
-        return UntrustedType(f"{value!r} is code, which is not stored: return the data that it gives.")
-    if is_trustable(type(value)):
-        return _distrust_of(type(value))
-    return SerializationError(
-        f"A {full_name(type(value))} is nothing to be stored: return plain data instead."
-    )
-
-
-def _distrust_of(cls: type) -> UntrustedType:
-    variable = cls.__qualname__.rpartition("<locals>.")[2]
-    return UntrustedType(
-        f"{full_name(cls)} is not trusted to be loaded from a cache:"
-        f" name it, PickleSerializer(trusted=[{variable}]), if this value shall be stored."
-    )
-
-
-def _indirect(cls: type, how: str) -> SerializationError:
-    return SerializationError(
-        f"{full_name(cls)} is pickled by way of {how}, which hostile bytes could use as well:"
-        f" give it a __reduce__ that returns {cls.__name__} and its arguments,"
-        " or use PickleSerializer(trusted=ANY) on storage that nobody else can write to."
-    )
-
-
-def _unknown(name: object) -> str:
-    return f"The stored bytes name {name!r}, which is not trusted: name its class in `trusted`."
