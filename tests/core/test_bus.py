@@ -386,8 +386,9 @@ class TestPending:
 
             assert (1, 2) == (still, there.get_user(1))
 
-    def test_only_the_bus_is_told_again(self, here: Site, hub: Hub, recorded: Recorded) -> None:
+    def test_only_the_bus_is_told_again(self, here: Site, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
         """What the authority has heard stays cached, and is not told to it anew."""
+        monkeypatch.setattr("gcache.core.threads.FIRST_PAUSE_SEC", 1000)
         remote = here.gcache._engine.chain.tiers[1]._layer
         hub.is_down = True
         with pytest.raises(InvalidationPending):
