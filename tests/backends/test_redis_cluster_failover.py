@@ -16,7 +16,7 @@ from gcache.backends._redis_clients import CONNECT_TIMEOUT_SEC, TIMEOUT_SEC
 from gcache.backends._redis_cluster import QUEUE_TIMEOUT_SEC
 from gcache.core.events import Hit, Pending
 from tests.contract.stacks import ListSink, cache_remotely, new_prefix
-from tests.servers.availability import require
+from tests.servers.availability import IS_LONG, require
 from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ENTITIES = range(150)
 THREADS, TASKS = 6, 24
 
 
-@pytest.fixture(scope="module", params=["valkey", "redis"])
+@pytest.fixture(scope="module", params=["valkey", "redis"] if IS_LONG else ["valkey"])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Three primaries with a replica each, for this module alone."""
     require(request.param)

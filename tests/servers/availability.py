@@ -16,6 +16,10 @@ Kind = Literal["valkey", "redis"]
 Feature = Literal["valkey", "redis", "tls"]
 
 
+IS_LONG = bool(os.environ.get("GCACHE_LONG"))
+"""Whether tests that take minutes are wanted, too: larger scenarios, and each kind of server."""
+
+
 def require(feature: Feature) -> None:
     """Skip the test where `feature` cannot be had.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,9 +11,6 @@ from tests.sim import scenarios
 from tests.sim.explorer import Explorer, Report
 from tests.sim.scenarios import Scenario
 from tests.sim.world import World
-
-IS_LONG = bool(os.environ.get("GCACHE_LONG"))
-"""Whether the larger scenarios are wanted, too. They take many minutes."""
 
 SHORT: tuple[Scenario, ...] = (
     scenarios.reader_and_writer,

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.servers.availability import IS_LONG
 from tests.sim import scenarios
 from tests.sim.explorer import Explorer, Violated
 from tests.sim.scenarios import Scenario
-from tests.sim.suites import IS_LONG, LONG, ON_A_BUS, ON_A_BUS_LONG, SHORT, Place, explore, worlds
+from tests.sim.suites import LONG, ON_A_BUS, ON_A_BUS_LONG, SHORT, Place, explore, worlds
 
 in_every_place = [
     pytest.mark.parametrize("memory", [False, True], ids=["authority", "memory"]),
