@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 Verb: TypeAlias = Literal["invalidate", "flush", "ping"]
 _VERBS = frozenset(get_args(Verb))
-
-
 _EXAMPLE = "gcache.RedisBus(RedisConfig(...))"
 
 

@@ -178,7 +178,7 @@ class Behind:
         key = self._key(*args, **kwargs)
         load = partial(self.source, *args, **kwargs)
         operation = Operation(awaitable=load) if self.is_async else Operation(load)
-        is_drawn = self.use_case.has_drawn(self.engine.clock())
+        is_drawn = self.use_case.has_drawn(self.engine.clock)
         return Call(self.use_case, key, self._name(*args, **kwargs), operation, is_drawn)
 
     def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

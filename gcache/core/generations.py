@@ -60,8 +60,11 @@ class Generations:
             self._untracked = Generation()
 
     def after_fork(self) -> None:
-        """Make the child's lock its own: another thread of the parent may have held it."""
+        """Make the child's lock its own, and leave to the parent the holds that only the parent ends."""
         self._lock = threading.Lock()
+        self._holds = {
+            entity: {ANYBODY: holds[ANYBODY]} for entity, holds in self._holds.items() if ANYBODY in holds
+        }
 
     def _hold(self, entity: str, holds: dict[str, float], now: float) -> None:
         """Let `holds` stand for the entity, and forget what has lapsed elsewhere."""

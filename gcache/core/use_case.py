@@ -79,9 +79,9 @@ class UseCase:
             self.open_until = NEVER
         self.draw(0 if policy is None else policy.open_shadow)
 
-    def has_drawn(self, now: float) -> bool:
-        """Tell whether a call that the hot path does not answer `now` may be a hit left to the chain."""
-        return now < self.open_until and self.policy is not None and self.policy.open_shadow > 0
+    def has_drawn(self, clock: Callable[[], float]) -> bool:
+        """Tell whether a call that the hot path does not answer now may be a hit left to the chain."""
+        return self.policy is not None and self.policy.open_shadow > 0 and clock() < self.open_until
 
     def shut(self) -> None:
         """Keep the memory layer from answering, whatever is adopted from now on."""

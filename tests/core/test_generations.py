@@ -98,6 +98,17 @@ class TestHolds:
 
         assert [True, False] == [generations.held("user", now) for now in (16.9, 17)]
 
+    def test_after_fork(self, generations: Generations) -> None:
+        """A child keeps the buffers, and not the holds of blocks that its parent ends."""
+        generations.kill("user", now=10, hold_sec=5)
+        generations.kill("user", now=10, hold_sec=3600, holder="a block")
+        generations.kill("other", now=10, hold_sec=3600, holder="a block")
+
+        generations.after_fork()
+
+        assert [True, False] == [generations.held("user", now) for now in (14.9, 15)]
+        assert not generations.held("other", 10)
+
     def test_lapsed_make_room(self, generations: Generations) -> None:
         """Lapsed holds are forgotten with the next one."""
         for number in range(100):

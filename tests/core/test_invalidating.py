@@ -270,11 +270,12 @@ class TestInvalidating:
         child = os.fork()
         if not child:
             block.__exit__(None, None, None)
-            os.write(writer, repr(len(self.held(gcache, remote))).encode())
+            is_held_here = gcache._engine._generations.held(gcache._engine.keys.epoch(*ENTITY), 0)
+            os.write(writer, repr((len(self.held(gcache, remote)), is_held_here)).encode())
             os._exit(0)
         os.waitpid(child, 0)
 
-        assert b"1" == os.read(reader, 1)
+        assert b"(1, False)" == os.read(reader, 100)
         block.__exit__(None, None, None)
         assert {} == self.held(gcache, remote)
 
