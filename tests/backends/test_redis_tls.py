@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
-from gcache import GCache, GCacheConfig, GCacheConfigError, GCacheKey, RedisConfig
+from gcache import GCache, GCacheConfig, GCacheConfigError, GCacheKey, RedisBus, RedisConfig
 from gcache.backends.redis import RedisLayer
 from gcache.core.events import Error
 from tests.contract.stacks import ListSink, cache_remotely
+from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.servers.tls import TlsServer
@@ -63,6 +65,31 @@ async def test_user_with_few_rights(tls_server: TlsServer, side: str) -> None:
     assert [1, 1] == answers
     assert [] == sink.of(Error)
     assert 0 == tls_server.command("DBSIZE")
+
+
+@sides
+async def test_invalidations_of_a_user_with_few_rights(tls_server: TlsServer, side: str) -> None:
+    """Invalidating, with a buffer as well, needs no more than that, and neither does the bus."""
+    sink = ListSink()
+    redis_config = config_for(tls_server)
+    config = GCacheConfig(
+        redis_config=redis_config,
+        invalidation_bus=RedisBus(redis_config),
+        urn_prefix=f"{tls_server.key_prefix}cache",
+        cache_config_provider=cache_remotely,
+        metrics=sink,
+    )
+    async with GCache(config) as gcache:
+        with gcache.enable():
+            gcache.get(GCacheKey("user_id", "1", "GetUser", track_for_invalidation=True), lambda: 1)
+            await to_thread(wait_until, lambda: [1] == sink.hears(), sentence="it to hear")
+            for buffer_ms in (0, 5000):
+                if side == "sync":
+                    gcache.invalidate("user_id", "1", buffer_ms)
+                else:
+                    await gcache.ainvalidate("user_id", "1", buffer_ms)
+
+    assert [] == sink.of(Error)
 
 
 @sides

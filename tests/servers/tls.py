@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class TlsServer(Server):
     """A TLS-only server with a certificate for 127.0.0.1 and localhost.
 
-    The user `username` may touch keys and channels under `key_prefix` only, and use no command that Redis
-    calls dangerous (INFO, KEYS, FLUSHALL). `client()` is an administrator's, `user_client()` is that user's.
+    The user `username` may touch keys and channels under `key_prefix` only, keys with a brace before it too, and
+    use no command that Redis calls dangerous (INFO, KEYS, FLUSHALL). `client()` is an administrator's,
+    `user_client()` is that user's.
     """
 
     username = "app"
@@ -39,7 +40,8 @@ class TlsServer(Server):
             *("--tls-auth-clients", "no"),
             *("--requirepass", administrator),
             *("--user", self.username, "on", f">{self.password}"),
-            *(f"~{self.key_prefix}*", f"&{self.key_prefix}*", "+@all", "-@dangerous"),
+            *(f"~{self.key_prefix}*", f"~{{{self.key_prefix}*", f"&{self.key_prefix}*"),
+            *("+@all", "-@dangerous"),
         ]
         self._client_options = {"ssl": True, "ssl_ca_certs": str(self.ca_file), "password": administrator}
 
