@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class TlsServer(Server):
     """A TLS-only server with a certificate for 127.0.0.1 and localhost.
 
-    The user `username` may touch keys and channels under `key_prefix` only, keys with a brace before it too, and
-    use no command that Redis calls dangerous (INFO, KEYS, FLUSHALL). `client()` is an administrator's,
+    The user `username` may touch keys and channels under `key_prefix` only, keys with a brace before it too,
+    and use no command that Redis calls dangerous (INFO, KEYS, FLUSHALL). `client()` is an administrator's,
     `user_client()` is that user's.
     """
 
