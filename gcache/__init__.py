@@ -21,6 +21,7 @@ from gcache.core.protocols import (
 )
 from gcache.errors import (
     DecorationError,
+    EntryTooLarge,
     GCacheAlreadyInstantiated,
     GCacheClosed,
     GCacheConfigError,
@@ -54,6 +55,7 @@ __all__ = [
     "CachedFunction",
     "ConfigProvider",
     "DecorationError",
+    "EntryTooLarge",
     "GCache",
     "GCacheAlreadyInstantiated",
     "GCacheClosed",

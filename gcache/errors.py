@@ -15,6 +15,7 @@
     ├── UntrackedUseCase                                `.invalidate()` without `track_for_invalidation`
     ├── SerializationError                              a value that its serializer would not give back
     │   └── UntrustedType                               a class that pickle was not told to trust
+    ├── EntryTooLarge                                   a layer keeps no entry of that size
     ├── LayerUnavailable                                a layer could not be told to forget
     │   ├── InvalidationPending                         it will be told as soon as that is possible
     │   └── NotReplicated                               too few replicas acknowledged what it was told
@@ -77,6 +78,10 @@ class SerializationError(GCacheError):
 
 class UntrustedType(SerializationError):
     """A class that the pickle serializer was not told to trust."""
+
+
+class EntryTooLarge(GCacheError):
+    """An entry is larger than a layer keeps. Raised before anything is sent; the layer stays in use."""
 
 
 class LayerUnavailable(GCacheError):

@@ -11,6 +11,7 @@ from gcache.core.events import Disabled, Error, Hit, Load, Miss
 from gcache.core.flights import Leading
 from gcache.core.runtime import Outcome
 from gcache.core.shadows import Shadows
+from gcache.errors import EntryTooLarge
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
@@ -137,7 +138,11 @@ class Chain:
         if _is_used_up(value):
             self._troubles.used_up(visit.call.use_case, value)
             return
-        await self._store(runtime, visit, self._entry(visit, value, began), visit.steps)
+        refusing = await self._store(runtime, visit, self._entry(visit, value, began), visit.steps)
+        for tier in refusing:  # what is there is older than what was refused
+            outcome = await tier.attempt(runtime, "delete", [visit.call.name])
+            if outcome.error is not None:
+                self._troubles.gave_up(visit, tier, outcome.error)
 
     async def _set_out(self, runtime: Runtime, call: Call) -> Visit | None:
         """Find out where the call goes, and count it if it goes straight to the source."""
@@ -252,10 +257,14 @@ class Chain:
         expires = self._now() + max(step.ttl for step in visit.steps)
         return Entry(value, began, expires, visit.epoch, visit.generation)
 
-    async def _store(self, runtime: Runtime, visit: Visit, entry: Entry, steps: Sequence[Step]) -> None:
-        """Write to each layer of `steps` for as long as it keeps entries, but for those that failed."""
+    async def _store(self, runtime: Runtime, visit: Visit, entry: Entry, steps: Sequence[Step]) -> list[Tier]:
+        """Write to each layer of `steps` for as long as it keeps entries, but for those that failed.
+
+        Return the layers that cannot keep this entry, whatever state they are in.
+        """
+        refusing: list[Tier] = []
         if visit.unwritable:
-            return
+            return refusing
         name = visit.call.name
         for tier, ttl, _ in reversed(steps):
             if tier in visit.failed or not visit.generation.alive:
@@ -267,10 +276,15 @@ class Chain:
                 entry if tier.in_process else self._wire.pack(visit.call, tier, entry, self._now() + life)
             )
             if stored is None:
+                refusing.append(tier)
                 continue
             outcome = await tier.attempt(runtime, "put", {name: stored}, life)
-            if outcome.error is not None:
+            if isinstance(outcome.error, EntryTooLarge):
+                refusing.append(tier)
+                self._troubles.too_large(visit.call.use_case, tier, outcome.error)
+            elif outcome.error is not None:
                 self._troubles.gave_up(visit, tier, outcome.error)
+        return refusing
 
     def _count(self, call: Call, event: Hit | Miss | Disabled) -> None:
         """Record what became of a call, once."""

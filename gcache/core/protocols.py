@@ -55,7 +55,11 @@ class CacheLayer(Protocol[Stored], metaclass=LayerNames):
         ...
 
     def put(self, items: Mapping[str, Stored], ttl: float) -> None:
-        """Store `items` for `ttl` seconds (above 0), replacing what was there and its remaining life."""
+        """Store `items` for `ttl` seconds (above 0), replacing what was there and its remaining life.
+
+        Raises EntryTooLarge, before anything is stored, for one that is larger than the layer keeps. Core
+        does without the layer for that value, and for no other.
+        """
         ...
 
     def add(self, key: str, value: Stored, ttl: float) -> bool:

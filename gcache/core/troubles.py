@@ -85,6 +85,18 @@ class Troubles:
             error,
         )
 
+    def too_large(self, use_case: UseCase, tier: Tier, error: Exception) -> None:
+        """A layer keeps no entry of that size. The value is served, and kept by others, all the same."""
+        self._count(use_case, error, tier.name)
+        self._notices.warn(
+            ("too large", use_case.name, tier.name),
+            "A value of use case %r is too large for layer %r, which does without it: raise the layer's "
+            "limit, return less, or leave the layer out of the use case's ttl_sec. %s",
+            use_case.name,
+            tier.name,
+            described(error),
+        )
+
     def used_up(self, use_case: UseCase, value: object) -> None:
         """A value can be awaited, or run through, once only, and was not stored."""
         self._notices.warn(
