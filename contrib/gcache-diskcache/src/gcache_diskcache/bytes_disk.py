@@ -21,7 +21,7 @@ class BytesDisk(Disk):  # type: ignore[misc]  # diskcache has no types
         super().__init__(directory)
 
     def put(self, key: str) -> Any:
-        return key.encode(errors="surrogatepass"), True
+        return encoded(key), True
 
     def get(self, key: object, raw: object) -> NoReturn:
         raise ForeignRow("This layer reads no keys from its folder.")
@@ -41,3 +41,8 @@ class BytesDisk(Disk):  # type: ignore[misc]  # diskcache has no types
 
     def remove(self, file_path: object) -> None:
         """Leave files alone: this layer writes none, so the row that names one is not to be trusted."""
+
+
+def encoded(key: str) -> bytes:
+    """Return the bytes of any `key`, also of one with lone surrogates: they begin as its prefixes' do."""
+    return key.encode(errors="surrogatepass")

@@ -1,22 +1,21 @@
-"""diskcache's cache, held to two connections, to its own settings, and to a size."""
+"""diskcache's cache over one connection for each process, with settings of its own and a size."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import get_ident
-from typing import Any, TypeAlias, cast
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import accumulate
+from typing import Any
 
 from diskcache import DEFAULT_SETTINGS, ENOVAL, Cache
 from diskcache.core import DBNAME
 
 from gcache_diskcache.bytes_disk import BytesDisk
-from gcache_diskcache.line import Line
-
-Row: TypeAlias = tuple[Any, ...]
 
 HOLD = "hold"
 """The tag of what is never evicted."""
@@ -24,74 +23,68 @@ HOLD = "hold"
 ROW_BYTES = 256
 """What an entry takes beside its value and its key, which is there twice: a guess."""
 
-# Room is made here, so diskcache is to cull nothing. Its policy is there for the index on `store_time`.
+# Room is made here, so diskcache is to cull nothing. Its policy brings the index on `store_time`.
 _SETTINGS = DEFAULT_SETTINGS | {"cull_limit": 0, "eviction_policy": "least-recently-stored"}
-
-_PAGE = 200
-_PAGE_BYTES = 2**20
-_LENGTH = f"2 * length(key) + ifnull(length(value), 0) + {ROW_BYTES}"
-_EXPIRED = f"SELECT rowid, {_LENGTH} FROM Cache WHERE expire_time < ? ORDER BY expire_time LIMIT {_PAGE}"
-_OLDEST = f"SELECT rowid, {_LENGTH} FROM Cache WHERE tag IS NOT '{HOLD}' ORDER BY store_time LIMIT {_PAGE}"
+# The folder may be damaged or planted: SQLite is not to map it into memory, nor to trust its schema.
+_PRAGMAS = (
+    "auto_vacuum=FULL journal_mode=WAL mmap_size=0 cache_size=-8192 trusted_schema=OFF cell_size_check=ON"
+)
+_RETRY_SEC = 0.001
+_PATIENCE_AT_FORK_SEC = 5.0
+_STEP_BYTES = 2**20
+_COLUMNS = f"rowid, 2 * length(key) + ifnull(length(value), 0) + {ROW_BYTES}"
+_EXPIRED = f"SELECT {_COLUMNS} FROM Cache WHERE expire_time < ? ORDER BY expire_time LIMIT 200"
+_OLDEST = f"SELECT {_COLUMNS} FROM Cache WHERE tag IS NOT '{HOLD}' ORDER BY store_time LIMIT 200"
 _BETWEEN = (
-    f"SELECT rowid, {_LENGTH}, key, expire_time IS NULL OR expire_time > ? FROM Cache"
-    f" WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key LIMIT {_PAGE}"
+    f"SELECT {_COLUMNS}, key, expire_time IS NULL OR expire_time > ? FROM Cache"
+    " WHERE key >= ? AND key < ? AND raw = 1 ORDER BY key LIMIT 200"
 )
 
 
 class Folder(Cache):  # type: ignore[misc]  # diskcache has no types
-    """`diskcache.Cache` over one connection that reads and one that writes.
-
-    Its operations work within `reading` and `writing` alone. Nothing is opened before that.
-    """
+    """`diskcache.Cache`, whose operations work within `transaction` alone. Nothing is opened before that."""
 
     def __init__(self, path: str, size: int, timeout_sec: float) -> None:
-        journal = min(2**24, size // 8)
-        file = os.path.join(path, DBNAME)
         self.largest = size // 16
+        self.lock = threading.Lock()
+        self._journal = min(2**24, size // 8)
+        self._limit = size - self._journal - self.largest  # the journal outgrows its bounds by one put
         self._path = path
-        self._limit = size - journal - self.largest  # the journal outgrows its bounds by one put
-        self._reader = Line(file, timeout_sec, journal)
-        self._writer = Line(file, timeout_sec, journal)
-        self._writing: int | None = None
+        self._file = os.path.join(path, DBNAME)
+        self._timeout_sec = timeout_sec
+        self._connection: Any = None
+        self._inode: tuple[int, int] | None = None
+        with _registering:
+            _folders.add(self)
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Have the folder as it is now. Raises TimeoutError, or what sqlite3 raises."""
-        with self._reader.held():
-            if not self._reader.is_current():
-                with self.writing():
-                    pass  # makes what is missing
-                self._reader.connect()
-            with self._transaction("DEFERRED"):
-                yield
+    def transaction(self, kind: str = "IMMEDIATE", synchronous: str = "NORMAL") -> Iterator[None]:
+        """Have the folder as it is at one moment, with IMMEDIATE to change all or nothing.
 
-    @contextmanager
-    def writing(self, durable: bool = False) -> Iterator[None]:
-        """Have the folder to oneself, and change all or nothing. Raises as `reading` does.
-
-        What is `durable` has reached the disk when it is done: no loss of power undoes it.
+        What is changed with `synchronous` FULL has reached the disk: no loss of power undoes it. Raises
+        TimeoutError if others are in the way for too long, or what sqlite3 raises.
         """
-        with self._writer.held():
-            self._writing = get_ident()
+        deadline = time.monotonic() + self._timeout_sec
+        while not self._began(kind, synchronous, deadline):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Others have had {self._file} for {self._timeout_sec} s.")
+            time.sleep(_RETRY_SEC)
+        try:
+            yield
+            self._sql("COMMIT")
+        finally:
             try:
-                if not self._writer.is_current():
-                    self._prepare()
-                self._sql(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-                with self._transaction("IMMEDIATE"):
-                    yield
+                if self._con.in_transaction:
+                    self._con.rollback()
             finally:
-                self._writing = None
-
-    def find(self, key: str) -> bytes | None:
-        """Return what lives under `key`."""
-        return cast("bytes | None", self.get(key))
+                self.lock.release()
 
     def make_room(self, needed: int) -> None:
         """Cull what has expired, then evict what was stored longest ago, until `needed` bytes more fit.
 
         It removes little more than `needed` at a time, so that nobody waits for a big folder to shrink.
         """
-        left = needed + _PAGE_BYTES
+        left = needed + _STEP_BYTES
         self._delete(_first(self._sql(_EXPIRED, (time.time(),)).fetchall(), left))
         while left > 0 and (short := self._used() + needed - self._limit) > 0:
             oldest = _first(self._sql(_OLDEST).fetchall(), min(short, left))
@@ -105,80 +98,109 @@ class Folder(Cache):  # type: ignore[misc]  # diskcache has no types
 
         Returns how many of them lived, and where the next page begins: None after the last.
         """
-        page = _first(self._sql(_BETWEEN, (time.time(), start, end)).fetchall(), _PAGE_BYTES)
+        page = _first(self._sql(_BETWEEN, (time.time(), start, end)).fetchall(), _STEP_BYTES)
         self._delete(page)
         return sum(is_alive for *_, is_alive in page), page[-1][2] + b"\0" if page else None
 
     def disconnect(self) -> None:
-        """Close the connections. They open again when they are needed."""
-        for line in (self._reader, self._writer):
-            with line.held():
-                line.disconnect()
+        """Close the connection. Called with the lock; it opens again when it is needed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-    def _prepare(self) -> None:
-        """Connect to a database with diskcache's tables, made if they are missing."""
-        os.makedirs(self._path, 0o700, exist_ok=True)
-        self._writer.connect()
+    def _began(self, kind: str, synchronous: str, deadline: float) -> bool:
+        """Take the lock, and begin a transaction; tell whether nobody was in the way."""
+        if not self.lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return False
         try:
-            with self._transaction("IMMEDIATE"):
-                super().__init__(self._path, 0, BytesDisk, **_SETTINGS)
+            self._connect()
+            self._sql(f"PRAGMA synchronous = {synchronous}")
+            self._sql(f"BEGIN {kind}")
+        except BaseException as error:
+            self.lock.release()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                return False
+            raise
+        return True
+
+    def _connect(self) -> None:
+        """Connect to the database that lies in the folder now, be it another than before or none yet."""
+        inode = _inode(self._file)
+        if self._connection is not None and inode == self._inode:
+            return
+        self.disconnect()
+        os.makedirs(self._path, 0o700, exist_ok=True)
+        # SQLite would wait in ever longer steps, and starve beside those who write much.
+        self._connection = sqlite3.connect(self._file, 0, isolation_level=None, check_same_thread=False)
+        try:
+            sizes = f"journal_size_limit={self._journal} wal_autocheckpoint={self._journal // 8192}"
+            for pragma in f"{_PRAGMAS} {sizes}".split():
+                self._sql(f"PRAGMA {pragma}")
+            self._sql("BEGIN IMMEDIATE")
+            super().__init__(self._path, 0, BytesDisk, **_SETTINGS)
+            self._sql("COMMIT")
+            self._inode = inode or _inode(self._file)
         except BaseException:
-            self._writer.disconnect()
+            self.disconnect()
             raise
 
-    @contextmanager
-    def _transaction(self, kind: str) -> Iterator[None]:
-        connection = self._con
-        connection.execute(f"BEGIN {kind}")
-        try:
-            yield
-            connection.execute("COMMIT")
-        finally:
-            if connection.in_transaction:
-                connection.rollback()
-
-    def _delete(self, rows: list[Row]) -> None:
+    def _delete(self, rows: list[Any]) -> None:
         if rows:
-            numbers = ",".join(str(row[0]) for row in rows)
-            self._sql(f"DELETE FROM Cache WHERE rowid IN ({numbers})")
+            self._sql(f"DELETE FROM Cache WHERE rowid IN ({','.join(str(row[0]) for row in rows)})")
 
     def _used(self) -> int:
-        [[pages]] = self._sql("PRAGMA page_count")
-        [[free]] = self._sql("PRAGMA freelist_count")
-        [[page_bytes]] = self._sql("PRAGMA page_size")
+        pages, free, page_bytes = (
+            self._sql(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
         return int((pages - free) * page_bytes)
 
-    # What diskcache does in its own way, and calls from its operations, is replaced below.
-
     @property
-    def _con(self) -> sqlite3.Connection:
-        line = self._writer if self._writing == get_ident() else self._reader
-        if line.connection is None:
-            raise RuntimeError("A folder is used within reading() and writing() alone.")
-        return line.connection
-
-    @property
-    def _sql_retry(self) -> Callable[..., sqlite3.Cursor]:
-        return self._con.execute
+    def _con(self) -> Any:  # where diskcache's operations find a connection
+        return self._connection
 
     @contextmanager
     def _transact(self, retry: bool = False, filename: str | None = None) -> Iterator[Any]:
-        yield self._con.execute, self._disk.remove
+        yield self._sql, self._disk.remove  # they have begun in `transaction`
 
     def reset(self, key: str, value: Any = ENOVAL, update: bool = True) -> Any:
         """Take a setting from here, whatever the folder says."""
         if key in _SETTINGS:
             setattr(self, key, _SETTINGS[key])
 
-    def close(self) -> None:
-        """Do nothing. It is called at the end of the preparations, and the connections are to stay."""
 
-
-def _first(rows: list[Row], up_to_bytes: int) -> list[Row]:
+def _first(rows: list[Any], up_to_bytes: int) -> list[Any]:
     """Return the beginning of `rows`, whose second column is a length, that makes up `up_to_bytes`."""
-    total = 0
-    for number, (_, length, *_) in enumerate(rows):
-        if total >= up_to_bytes:
-            return rows[:number]
-        total += length
-    return rows
+    before = accumulate((row[1] for row in rows), initial=0)
+    return [row for row, total in zip(rows, before, strict=False) if total < up_to_bytes]
+
+
+def _inode(file: str) -> tuple[int, int] | None:
+    with suppress(FileNotFoundError):
+        status = os.stat(file)
+        return status.st_dev, status.st_ino
+    return None
+
+
+_registering = threading.Lock()
+_folders: weakref.WeakSet[Folder] = weakref.WeakSet()
+_stopped: list[Folder] = []
+
+
+def _before_fork() -> None:
+    """Close all connections, since SQLite's do not survive a fork."""
+    _registering.acquire()
+    for folder in list(_folders):
+        if folder.lock.acquire(timeout=_PATIENCE_AT_FORK_SEC):
+            folder.disconnect()
+            _stopped.append(folder)
+
+
+def _after_fork() -> None:
+    while _stopped:
+        _stopped.pop().lock.release()
+    _registering.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

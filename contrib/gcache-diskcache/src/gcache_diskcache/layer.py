@@ -6,90 +6,82 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gcache import EntryTooLarge, GCacheClosed, GCacheConfigError
 from gcache.core.epochs import retired
-from gcache_diskcache.bytes_disk import ForeignRow
+from gcache_diskcache.bytes_disk import ForeignRow, encoded
 from gcache_diskcache.folder import HOLD, ROW_BYTES, Folder
 
 if TYPE_CHECKING:
     from gcache.core.protocols import Progress
     from gcache.urls import LayerURL
 
-_SMALLEST = 2**20
+_SMALLEST = 2**21
 _PAUSE_SEC = 0.001
 
 
 class DiskLayer:
     """Keeps bytes in a folder, for the processes of one host: `DiskLayer("/var/cache/shop")`.
 
-    The folder holds up to `size` bytes, and is made if it is missing; what was stored longest ago makes
-    room. Others are waited for up to `timeout_sec` twice: other threads first, then other processes.
-    Operations raise TimeoutError, what sqlite3 raises, or ForeignRow. Raises GCacheConfigError for a folder
-    that cannot be written; the database is opened when it is first needed.
+    The folder takes up to `size` bytes, and is made if it is missing; what was stored longest ago makes
+    room. Other threads and processes are waited for up to `timeout_sec`. Operations raise TimeoutError,
+    what sqlite3 raises, or ForeignRow, and GCacheClosed after `close`. Raises GCacheConfigError for a
+    folder that cannot be written; the database in it is opened when it is first needed.
     """
 
     def __init__(self, path: str, name: str = "disk", size: int = 2**30, timeout_sec: float = 0.5) -> None:
-        if size < _SMALLEST:
-            raise GCacheConfigError(f"size is {size} bytes: give {_SMALLEST} (1 MiB) or more.")
-        if not timeout_sec > 0:
-            raise GCacheConfigError(f"timeout_sec is {timeout_sec}: give seconds above 0.")
+        if size < _SMALLEST or not timeout_sec > 0:
+            raise GCacheConfigError(
+                f"size={size} and timeout_sec={timeout_sec}: give {_SMALLEST} bytes or more, seconds above 0."
+            )
         self.name = name
-        self.path = _folder(path)
-        self._size = size
-        self._timeout_sec = timeout_sec
-        self._open: Folder | None = Folder(self.path, size, timeout_sec)
+        self._made_of = (_writable(path), name, size, timeout_sec)
+        self._folder: Folder | None = Folder(self._made_of[0], size, timeout_sec)
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        folder = self._folder
-        with folder.reading():
-            return [folder.find(key) for key in keys]
+        folder = self._opened()
+        with folder.transaction("DEFERRED"):
+            return [cast("bytes | None", folder.get(key)) for key in keys]
 
     def put(self, items: Mapping[str, bytes], ttl: float) -> None:
-        """Store all of `items` or, if they are many MB, each of them or not."""
-        folder = self._folder
-        needed = {key: self._needed(key, value) for key, value in items.items()}
-        at_once = [items] if sum(needed.values()) <= folder.largest else [{key: items[key]} for key in items]
-        for some in at_once:
-            with folder.writing():
-                folder.make_room(sum(needed[key] for key in some))
-                for key, value in some.items():
-                    folder.set(key, value, expire=ttl)
+        folder = self._opened()
+        needed = sum(self._needed(folder, key, value) for key, value in items.items())
+        with folder.transaction():
+            folder.make_room(needed)
+            for key, value in items.items():
+                folder.set(key, value, expire=ttl)
 
     def add(self, key: str, value: bytes, ttl: float) -> bool:
-        needed = self._needed(key, value)
-        folder = self._folder
-        with folder.writing():
+        folder = self._opened()
+        needed = self._needed(folder, key, value)
+        with folder.transaction():
             folder.make_room(needed)
             return bool(folder.add(key, value, expire=ttl))
 
     def delete(self, keys: Sequence[str]) -> int:
-        folder = self._folder
-        with folder.writing(durable=True):
+        folder = self._opened()
+        with folder.transaction(synchronous="FULL"):
             return sum(folder.delete(key) for key in keys)
 
     def clear(self, prefix: str, progress: Progress | None = None) -> int:
-        folder = self._folder
-        removed = 0
-        beginning = prefix.encode(errors="surrogatepass")
+        folder, removed = self._opened(), 0
+        beginning = encoded(prefix)
         start: bytes | None = beginning
-        end = beginning + b"\xff"  # no character's bytes begin so high
         while start is not None:
-            with folder.writing(durable=True):
-                count, start = folder.remove_page(start, end)
+            with folder.transaction(synchronous="FULL"):
+                count, start = folder.remove_page(start, beginning + b"\xff")  # no character begins so high
             removed += count
             if progress is not None:
                 progress(removed)
-            time.sleep(_PAUSE_SEC)  # lets others in, who could starve
+            time.sleep(_PAUSE_SEC)  # lets others in, who would starve
         return removed
 
     def retire(self, key: str, holder: str, ttl: float) -> None:
-        folder = self._folder
-        with folder.writing(durable=True):
-            stored = None
+        folder, stored = self._opened(), None
+        with folder.transaction(synchronous="FULL"):
             with suppress(ForeignRow):
-                stored = folder.find(key)
+                stored = cast("bytes | None", folder.get(key))
             held, life_sec = retired(stored, holder, ttl, time.time())
             if held is None:
                 folder.delete(key)
@@ -97,25 +89,25 @@ class DiskLayer:
                 folder.set(key, held, expire=life_sec, tag=HOLD)
 
     def close(self) -> None:
-        folder, self._open = self._open, None
+        folder, self._folder = self._folder, None
         if folder is not None:
-            folder.disconnect()
+            with folder.lock:
+                folder.disconnect()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DiskLayer, (self.path, self.name, self._size, self._timeout_sec)
+        return DiskLayer, self._made_of
 
-    @property
-    def _folder(self) -> Folder:
-        if self._open is None:
+    def _opened(self) -> Folder:
+        if self._folder is None:
             raise GCacheClosed(f"The layer {self.name!r} was closed: make another.")
-        return self._open
+        return self._folder
 
-    def _needed(self, key: str, value: bytes) -> int:
-        needed = 2 * len(key.encode(errors="surrogatepass")) + len(value) + ROW_BYTES
-        if needed > self._folder.largest:
+    def _needed(self, folder: Folder, key: str, value: bytes) -> int:
+        needed = 2 * len(encoded(key)) + len(value) + ROW_BYTES
+        if needed > folder.largest:
             raise EntryTooLarge(
-                f"An entry of {len(value)} bytes is too large for the layer {self.name!r}, which takes a "
-                f"sixteenth of its size of {self._size} bytes: give it a larger one."
+                f"An entry of {len(value)} bytes is more than a sixteenth of the layer {self.name!r}: "
+                "give the layer a larger size."
             )
         return needed
 
@@ -124,21 +116,17 @@ def from_url(url: LayerURL) -> DiskLayer:
     """Make the layer of `disk:///var/cache/shop?size=1GB&name=disk&timeout_sec=0.5`."""
     from gcache.urls import size
 
-    if url.hosts:
-        raise GCacheConfigError("A disk:// URL has no host: write three slashes, disk:///var/cache/shop.")
     url.only("path")
-    if not url.path.strip("/"):
-        raise GCacheConfigError("A disk:// URL names no folder: write disk:///var/cache/shop.")
     return DiskLayer(url.path, **url.options(name=str, size=size, timeout_sec=float))
 
 
-def _folder(path: str) -> str:
+def _writable(path: str) -> str:
     """Return where `path` lies, as diskcache reads it, once that is a folder that can be written."""
     place = os.path.abspath(os.path.expandvars(os.path.expanduser(path)))
     try:
         os.makedirs(place, 0o700, exist_ok=True)
     except OSError as error:
         raise GCacheConfigError(f"The folder {place!r} cannot be made ({error}): name another.") from error
-    if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
-        raise GCacheConfigError(f"The folder {place!r} cannot be written: make it this user's own.")
+    if not path or not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        raise GCacheConfigError(f"The folder {path!r} cannot be written: name one of this user's own.")
     return place
