@@ -53,7 +53,7 @@ class SyncRedisLayer:
         self._shared = client
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        return self._shared.lane().read(keys)
+        return self._shared.lane().read(keys) if keys else []
 
     def put(self, items: Mapping[str, bytes], ttl: float) -> None:
         with self._shared.lane() as client:
@@ -107,7 +107,7 @@ class AsyncRedisLayer:
         self._per_loop = client
 
     async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        return await self._per_loop.lane().read(keys)
+        return await self._per_loop.lane().read(keys) if keys else []
 
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
         async with self._per_loop.lane() as client:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import GCacheKeyConfig, MemoryLayer
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Hit, Shadow
 from tests.core.layers import AsyncLayer, SyncLayer
 from tests.core.stage import (
@@ -24,7 +25,6 @@ from tests.core.stage import (
     in_background,
     in_threads,
 )
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

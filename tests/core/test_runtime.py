@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gcache.conformance.waiting import wait_until
 from gcache.core.runtime import (
     LoopRuntime,
     Operation,
@@ -24,7 +25,6 @@ from gcache.core.runtime import (
     drive,
 )
 from tests.core.stage import PATIENCE_SEC, in_threads
-from tests.servers.waiting import wait_until
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
 

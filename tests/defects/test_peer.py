@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from gcache import GCache, GCacheKey, GCacheKeyConfig, MemoryLayer, RedisConfig
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Disabled, Error
 from tests.contract.stacks import (
     Instances,
@@ -31,7 +32,6 @@ from tests.contract.stacks import (
     cache_remotely,
 )
 from tests.servers.process import Server
-from tests.servers.waiting import wait_until
 
 PATIENCE_SEC = 10
 TRACKED = GCacheKey("user_id", "1", "GetUser", track_for_invalidation=True)

@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 
 from gcache import GCache, GCacheKey, GCacheKeyConfig, LayerUnavailable, PickleSerializer
+from gcache.conformance.proxy import FaultProxy
+from gcache.conformance.waiting import wait_until
 from gcache.core.envelope import Sealed, open_sealed, seal
 from gcache.core.events import Disabled, Error, Hit, Load, Miss
 from tests.contract.stacks import Instances, ListSink, Stack, cache_all, cache_remotely
-from tests.servers.faults import FaultProxy
 from tests.servers.process import Server
-from tests.servers.waiting import wait_until
 
 PATIENCE_SEC = 10
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,8 @@ from tests.servers.availability import require
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gcache.conformance.proxy import FaultProxy
     from tests.servers.cluster import Cluster
-    from tests.servers.faults import FaultProxy
     from tests.servers.process import Server
     from tests.servers.tls import TlsServer
 
@@ -95,7 +95,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.fixture
 def fault_proxy(server: Server) -> Iterator[FaultProxy]:
     """A proxy in front of `server`, passing everything through until told otherwise."""
-    from tests.servers.faults import FaultProxy
+    from gcache.conformance.proxy import FaultProxy
 
     with FaultProxy(server.port) as proxy:
         yield proxy
