@@ -18,7 +18,8 @@ except ImportError as error:
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from gcache.conformance.clocks import Clock, ManualClock, RealClock
+from gcache.conformance.keys import KeyBuilderSuite
 from gcache.conformance.layers import CacheLayerSuite
 from gcache.conformance.suite import Suite
 
-__all__ = ["CacheLayerSuite", "Clock", "ManualClock", "RealClock", "Suite"]
+__all__ = ["CacheLayerSuite", "Clock", "KeyBuilderSuite", "ManualClock", "RealClock", "Suite"]
