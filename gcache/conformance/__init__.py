@@ -20,6 +20,15 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgut
 from gcache.conformance.clocks import Clock, ManualClock, RealClock
 from gcache.conformance.keys import KeyBuilderSuite
 from gcache.conformance.layers import CacheLayerSuite
+from gcache.conformance.serializers import SerializerSuite
 from gcache.conformance.suite import Suite
 
-__all__ = ["CacheLayerSuite", "Clock", "KeyBuilderSuite", "ManualClock", "RealClock", "Suite"]
+__all__ = [
+    "CacheLayerSuite",
+    "Clock",
+    "KeyBuilderSuite",
+    "ManualClock",
+    "RealClock",
+    "SerializerSuite",
+    "Suite",
+]

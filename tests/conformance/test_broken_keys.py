@@ -11,7 +11,7 @@ import pytest
 from gcache import GCacheKey, UnrenderableArgument
 from gcache.conformance import KeyBuilderSuite
 from gcache.core.keys import UrnKeyBuilder
-from tests.conformance.running import run
+from tests.conformance.catching import assert_caught
 
 
 class Joining(UrnKeyBuilder):
@@ -197,8 +197,5 @@ def suite_of(builder: Callable[..., Any]) -> type[KeyBuilderSuite]:
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_broken_builder(builder: Callable[..., Any], test: str) -> None:
-    """The test of the suite that names the fault of a broken builder fails, and says what it matters for."""
-    ran = run(suite_of(builder), "-k", f"{test} and not {test}_")
-
-    assert {test} == ran.broken
-    assert "Why it matters: " in ran.text(test)
+    """The test of the suite that names the fault of a broken builder fails."""
+    assert_caught(suite_of(builder), test)
