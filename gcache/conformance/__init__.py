@@ -20,6 +20,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgut
 from gcache.conformance.clocks import Clock, ManualClock, RealClock
 from gcache.conformance.keys import KeyBuilderSuite
 from gcache.conformance.layers import CacheLayerSuite
+from gcache.conformance.metrics import MetricsSinkSuite
 from gcache.conformance.serializers import SerializerSuite
 from gcache.conformance.suite import Suite
 
@@ -28,6 +29,7 @@ __all__ = [
     "Clock",
     "KeyBuilderSuite",
     "ManualClock",
+    "MetricsSinkSuite",
     "RealClock",
     "SerializerSuite",
     "Suite",

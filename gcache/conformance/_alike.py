@@ -55,6 +55,6 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 def _is_open(value: Any) -> bool:
-    kind: Any = type(value)
+    kind = type(cast("object", value))
     setter: object = kind.__setattr__
     return hasattr(value, "__dict__") and setter is object.__setattr__

@@ -24,7 +24,7 @@ from gcache.core.events import (
     Size,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
-from gcache.instrumentation._handlers import answered, compared, counted, measured, missed
+from gcache.instrumentation._handlers import answered, compared, counted, labelled, measured, missed
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -161,8 +161,8 @@ class _Families:
             Hit: answered(requests, hits),
             Disabled: answered(requests, disabled),
             Miss: missed(requests, misses),
-            Error: counted(lambda event: errors.labels(*event[:-1], _flag(event.in_fallback)).inc),
-            Load: measured(lambda labels: load.labels(*labels).observe),
+            Error: counted(lambda event: labelled(errors, (*event[:-1], _flag(event.in_fallback))).inc),
+            Load: measured(lambda labels: labelled(load, labels).observe),
         }
 
     def _of_layers(self) -> dict[type[Event], Handler]:
@@ -178,10 +178,10 @@ class _Families:
             "entries", Entries._fields[:-1], "livesum", "Entries that in-process layers hold now."
         )
         return {
-            Get: measured(lambda labels: get.labels(*labels).observe),
-            Serialization: measured(lambda labels: serialization.labels(*labels).observe),
-            Size: measured(lambda labels: size.labels(*labels).observe),
-            Entries: measured(lambda labels: entries.labels(*labels).set),
+            Get: measured(lambda labels: labelled(get, labels).observe),
+            Serialization: measured(lambda labels: labelled(serialization, labels).observe),
+            Size: measured(lambda labels: labelled(size, labels).observe),
+            Entries: measured(lambda labels: labelled(entries, labels).set),
         }
 
     def _of_invalidations(self) -> dict[type[Event], Handler]:
@@ -201,9 +201,9 @@ class _Families:
             "Whether this process hears of invalidations in others: 1, or 0 while it is cut off.",
         )
         return {
-            Invalidation: counted(lambda event: invalidations.labels(*event).inc),
+            Invalidation: counted(lambda event: labelled(invalidations, event).inc),
             Pending: lambda event: pending.set(event.waiting),
-            Listening: measured(lambda labels: listening.labels(*labels).set),
+            Listening: measured(lambda labels: labelled(listening, labels).set),
         }
 
     def _of_shadows(self) -> dict[type[Event], Handler]:
