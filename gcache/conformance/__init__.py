@@ -18,6 +18,7 @@ except ImportError as error:
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from gcache.conformance.clocks import Clock, ManualClock, RealClock
+from gcache.conformance.config import ConfigProviderSuite
 from gcache.conformance.keys import KeyBuilderSuite
 from gcache.conformance.layers import CacheLayerSuite
 from gcache.conformance.metrics import MetricsSinkSuite
@@ -27,6 +28,7 @@ from gcache.conformance.suite import Suite
 __all__ = [
     "CacheLayerSuite",
     "Clock",
+    "ConfigProviderSuite",
     "KeyBuilderSuite",
     "ManualClock",
     "MetricsSinkSuite",

@@ -35,7 +35,7 @@ def kept_waiting(work: Callable[[], Any]) -> list[str]:
             if threading.get_ident() == own and (event in _ALWAYS or _connects(event, args)):
                 told.append(event)
 
-        def sleep(_: float) -> None:
+        def sleep(_: Any) -> None:
             if threading.get_ident() == own:
                 told.append("time.sleep")
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from gcache.conformance import _key_samples as samples
 from gcache.conformance._elsewhere import in_another_interpreter
+from gcache.conformance._key_strings import all_strings, key_with, mixed_up, rendered, slot, told_of
 from gcache.conformance._together import in_threads
 from gcache.conformance.suite import Suite, forgotten, needs
 from gcache.core.keys import GCacheKey
@@ -66,7 +66,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
 
         Ids and arguments come from users of an application. Two calls of one string get each other's values.
         """
-        assert [] == _mixed_up(key_builder, samples.neighbours())
+        assert [] == mixed_up(key_builder, samples.neighbours())
 
     @_thoroughly
     @given(key=samples.keys, other=samples.keys)
@@ -76,7 +76,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
         That is: in key type, the text of the id, use case, or being tracked, or in the name, type or value
         of an argument. Each may change what a function returns, or what an invalidation ends.
         """
-        assert [] == _mixed_up(key_builder, (*samples.relatives(key), *samples.relatives(other)))
+        assert [] == mixed_up(key_builder, (*samples.relatives(key), *samples.relatives(other)))
 
     def test_arguments_of_other_types(self, key_builder: Any) -> None:
         """Among arguments 1, "1", True and 1.0 differ, None and "None", a list and a tuple, a date and text.
@@ -87,7 +87,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
         mixed_up: list[tuple[Any, Any]] = []
         for value in samples.ARGUMENTS:
             with contextlib.suppress(UnrenderableArgument):
-                string = key_builder.build(_key(value))
+                string = key_builder.build(key_with(value))
                 if string in strings:
                     mixed_up.append((strings[string], value))
                 strings[string] = value
@@ -99,7 +99,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
 
         They are what most functions take. A call whose key cannot be built is not cached.
         """
-        built = [key_builder.build(_key(value)) for value in samples.PLAINEST]
+        built = [key_builder.build(key_with(value)) for value in samples.PLAINEST]
         built += [key_builder.build(GCacheKey("k", id, "U")) for id in ("", "text", 1, -1, 2.5)]
 
         assert len(built) == len(set(built))
@@ -117,7 +117,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
         assert strings[0] == strings[1]
         for value, equal in zip(one, other, strict=True):
             with contextlib.suppress(UnrenderableArgument):
-                assert key_builder.build(_key(value)) == key_builder.build(_key(equal))
+                assert key_builder.build(key_with(value)) == key_builder.build(key_with(equal))
 
     def test_id_by_its_text(self, key_builder: Any) -> None:
         """12345 and "12345" are one entity: their keys and their epochs are the same.
@@ -150,7 +150,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
         prefixes: tuple[str, ...] = key_builder.prefixes
         assert type(prefixes) is tuple
         assert [] == [prefix for prefix in prefixes if type(prefix) is not str or not prefix]
-        built = _all_strings(key_builder, samples.neighbours())
+        built = all_strings(key_builder, samples.neighbours())
 
         assert [] == [string for string in built if not string.startswith(prefixes)]
 
@@ -161,7 +161,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
         flushall() of one would empty the cache of the other, and end its invalidations' holds.
         """
         names = ("app", "apps", "App", "ap", "1app")
-        built = {name: _all_strings(make_key_builder(name), _A_FEW) for name in names}
+        built = {name: all_strings(make_key_builder(name), _A_FEW) for name in names}
         reached = [
             (name, string)
             for name in names
@@ -200,7 +200,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
             epoch = key_builder.epoch(key_type, id)
             for use_case, args in (("U", {}), ("U}", {"x": "{"}), ("{U}", {"{x}": "}{"})):
                 string = key_builder.build(GCacheKey(key_type, id, use_case, args, True))
-                if _slot(epoch) != _slot(string):
+                if slot(epoch) != slot(string):
                     apart.append((epoch, string))
 
         assert [] == apart
@@ -212,18 +212,18 @@ class KeyBuilderSuite(Suite, topic="keys"):
         Processes share what they cache, and an application that was restarted finds what it had.
         """
         values = ["text", ["a", "b"], {"a", "b", "c", "d"}, {"a": 1, "b": 2}, frozenset(map(str, range(20)))]
-        keys = [*_A_FEW, *map(_key, _rendered(key_builder, values))]
+        keys = [*_A_FEW, *map(key_with, rendered(key_builder, values))]
 
-        assert _all_strings(key_builder, keys) == in_another_interpreter(_all_strings, key_builder, keys)
+        assert all_strings(key_builder, keys) == in_another_interpreter(all_strings, key_builder, keys)
 
     def test_many_threads(self, key_builder: Any) -> None:
         """Eight threads that build at once get what one alone gets.
 
         All threads of an application share one builder.
         """
-        alone = _all_strings(key_builder, _A_FEW)
+        alone = all_strings(key_builder, _A_FEW)
 
-        assert [alone] * 8 == in_threads(8, lambda _: _all_strings(key_builder, _A_FEW))
+        assert [alone] * 8 == in_threads(8, lambda _: all_strings(key_builder, _A_FEW))
 
     def test_unrenderable(self, key_builder: Any) -> None:
         """What has no text of its own raises UnrenderableArgument: objects, functions, containers of them.
@@ -231,9 +231,11 @@ class KeyBuilderSuite(Suite, topic="keys"):
         The default text of an object has its address in it: another key at each start, and the same one
         for another object later. Core does without the cache for the call, and logs what would mend it.
         """
-        things: list[Any] = [object(), _Plain(), _key, lambda: 0, iter(()), _Plain]
+        things: list[Any] = [object(), _Plain(), key_with, lambda: 0, iter(()), _Plain]
         things += [wrap(thing) for thing in things for wrap in _WRAPPINGS]
-        wrong = [(thing, told) for thing in things if (told := _told(key_builder, _key(thing))) is not None]
+        wrong = [
+            (thing, told) for thing in things if (told := told_of(key_builder, key_with(thing))) is not None
+        ]
 
         assert [] == wrong
 
@@ -242,8 +244,8 @@ class KeyBuilderSuite(Suite, topic="keys"):
 
         An invalidation by such an id would end nothing, in silence.
         """
-        things = [object(), _Plain(), _key, iter(()), [_Plain()]]
-        wrong = [told for id in things if (told := _told(key_builder, GCacheKey("k", id, "U"))) is not None]
+        things = [object(), _Plain(), key_with, iter(()), [_Plain()]]
+        wrong = [told for id in things if (told := told_of(key_builder, GCacheKey("k", id, "U"))) is not None]
         for id in things:
             with pytest.raises(UnrenderableArgument):
                 key_builder.epoch("k", id)
@@ -260,7 +262,7 @@ class KeyBuilderSuite(Suite, topic="keys"):
         deep: list[Any] = []
         for _ in range(100_000):
             deep = [deep]
-        told = [_told(key_builder, _key(value), refuse=False) for value in (endless, deep, 10**10_000)]
+        told = [told_of(key_builder, key_with(value), refuse=False) for value in (endless, deep, 10**10_000)]
 
         assert [None] * 3 == told
 
@@ -277,47 +279,3 @@ _WRAPPINGS: Sequence[Callable[[Any], Any]] = (
     lambda thing: {thing},
     lambda thing: [[thing]],
 )
-
-
-def _key(value: Any) -> GCacheKey:
-    return GCacheKey("k", 1, "U", {"x": value})
-
-
-def _all_strings(key_builder: Any, keys: Iterable[GCacheKey]) -> list[str]:
-    return [
-        string for key in keys for string in (key_builder.build(key), key_builder.epoch(key.key_type, key.id))
-    ]
-
-
-def _rendered(key_builder: Any, values: Iterable[Any]) -> list[Any]:
-    return [value for value in values if _told(key_builder, _key(value)) is not None]
-
-
-def _told(key_builder: Any, key: GCacheKey, refuse: bool = True) -> str | None:
-    """Return what is wrong: what was built though it should be refused, or what was raised instead."""
-    try:
-        built = key_builder.build(key)
-    except UnrenderableArgument:
-        return None
-    except Exception as error:
-        return f"raises {type(error).__name__}: {error}"[:200]
-    return f"builds {built}"[:200] if refuse else None
-
-
-def _mixed_up(key_builder: Any, keys: Iterable[GCacheKey]) -> list[tuple[GCacheKey, GCacheKey]]:
-    """Return pairs of keys that differ in something and have one string."""
-    strings: dict[str, GCacheKey] = {}
-    mixed_up: list[tuple[GCacheKey, GCacheKey]] = []
-    for key in keys:
-        first = strings.setdefault(key_builder.build(key), key)
-        if first is not key and samples.identity(first) != samples.identity(key):
-            mixed_up.append((first, key))
-    return mixed_up[:5]
-
-
-def _slot(key: str) -> int:
-    """Return the slot of `key` in a Redis Cluster: by its hash tag, if it has one."""
-    start = key.find("{")
-    end = key.find("}", start + 1)
-    tag = key[start + 1 : end] if -1 < start < end - 1 else key
-    return binascii.crc_hqx(tag.encode(), 0) % 16_384

@@ -2,117 +2,43 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import uuid
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from typing import Any, ClassVar
-
-import pytest
+from collections.abc import Callable
+from typing import Any
 
 from gcache.conformance._blocking import kept_waiting
-from gcache.conformance._dictionary import DictionaryLayer
 from gcache.conformance._event_samples import KINDS, samples
+from gcache.conformance._sink import SinkPart, new_name, one_of_each, sink_failures, told_of, use
 from gcache.conformance._together import Child, in_background, in_threads
-from gcache.conformance.suite import Suite, forgotten, needs
+from gcache.conformance.suite import needs
 from gcache.core import events
-from gcache.core.config import GCacheConfig, GCacheKeyConfig
 from gcache.core.protocols import ScrapedSink
 from gcache.instrumentation.fanout import FanoutSink
-from gcache.toolkit import GCache
-
-_FAILURE = "The metrics sink fails"
 
 
-class MetricsSinkSuite(Suite, topic="metrics"):
+class MetricsSinkSuite(SinkPart, topic="metrics"):
     """All that a metrics sink promises. Give it the fixture `sink`, one without any counts yet."""
-
-    scraped: ClassVar[bool] = False
-    """The sink has `before_collect`, and the fixture `read` reads it as whoever collects from it does."""
-
-    counts: ClassVar[bool] = False
-    """The fixture `totals` tells what was counted, so that it can be compared with what happened."""
-
-    several: ClassVar[bool] = False
-    """The fixture `another_sink` gives a second sink, as a second part of the application would make it."""
-
-    @pytest.fixture
-    def sink(self) -> Any:
-        """The sink that is tried."""
-        forgotten(
-            self,
-            "sink",
-            """
-            @pytest.fixture
-            def sink(self):
-                return MySink()
-            """,
-        )
-
-    @pytest.fixture
-    def another_sink(self) -> Any:
-        """A second sink beside `sink`."""
-        forgotten(
-            self,
-            "another_sink",
-            """
-            @pytest.fixture
-            def another_sink(self):
-                return MySink()
-            """,
-        )
-
-    @pytest.fixture
-    def read(self) -> Callable[[], object]:
-        """A function that reads the sink."""
-        forgotten(
-            self,
-            "read",
-            """
-            @pytest.fixture
-            def read(self, sink):
-                return sink.collect
-            """,
-        )
-
-    @pytest.fixture
-    def totals(self) -> Callable[[Any], float]:
-        """A function that returns how often events like the one it is given were counted until now.
-
-        That is the sum of their `calls` where they have it, whatever the `calls` of the one given. It is
-        asked for events of the classes Hit, Disabled, Miss, Error and Invalidation.
-        """
-        forgotten(
-            self,
-            "totals",
-            """
-            @pytest.fixture
-            def totals(self, sink):
-                return lambda event: sink.counts[type(event), event.use_case, event.layer]
-            """,
-        )
 
     def test_every_event(self, sink: Any) -> None:
         """Every class of events is taken, without an exception.
 
         What a sink raises is logged once, and all figures that it does not take are missing from then on.
         """
-        assert [] == [told for event in _one_of_each() if (told := _told(sink, event)) is not None]
+        assert [] == [told for event in one_of_each() if (told := told_of(sink, event)) is not None]
 
     def test_awkward_texts(self, sink: Any) -> None:
         """Texts may be empty, long, of several lines, and full of what separates things elsewhere.
 
         A use case is named by a developer, a key type by another, and errors by libraries.
         """
-        assert [] == [told for event in samples() if (told := _told(sink, event)) is not None]
+        assert [] == [told for event in samples() if (told := told_of(sink, event)) is not None]
 
     def test_returns_nothing(self, sink: Any) -> None:
         """`record` returns None: it is no coroutine, and tells nothing.
 
         Core calls it from threads as from loops, and does not look at what it returns.
         """
-        assert [None] * len(KINDS) == [sink.record(event) for event in _one_of_each()]
+        assert [None] * len(KINDS) == [sink.record(event) for event in one_of_each()]
 
     def test_sides_are_declared(self, sink: Any) -> None:
         """A sink has `before_collect` exactly if it declares `scraped`.
@@ -129,7 +55,7 @@ class MetricsSinkSuite(Suite, topic="metrics"):
         every = list(samples())
 
         def work(_: int) -> list[str]:
-            return [told for event in every if (told := _told(sink, event)) is not None]
+            return [told for event in every if (told := told_of(sink, event)) is not None]
 
         assert [[]] * 8 == in_threads(8, work)
 
@@ -139,7 +65,7 @@ class MetricsSinkSuite(Suite, topic="metrics"):
 
         Core counts each call once. Whoever compares hits with misses relies on it.
         """
-        name = _new_name()
+        name = new_name()
         hit, miss = events.Hit(name, "kind", "layer", 3), events.Miss(name, "kind", "layer", "absent")
         error = events.Error(name, "kind", "layer", "OSError", False)
 
@@ -160,7 +86,7 @@ class MetricsSinkSuite(Suite, topic="metrics"):
 
         Each of them is a question that somebody asks at night.
         """
-        name = _new_name()
+        name = new_name()
         told_apart = [
             *(events.Hit(name, "kind", "a"), events.Hit(name, "kind", "b"), events.Hit(name, "other", "a")),
             *(events.Miss(name, "kind", "a", "absent"), events.Miss(name, "kind", "a", "expired")),
@@ -179,7 +105,7 @@ class MetricsSinkSuite(Suite, topic="metrics"):
 
         It is called on the way of every call that is not a hit in memory, also on event loops.
         """
-        assert [] == kept_waiting(lambda: [_told(sink, event) for event in samples()])
+        assert [] == kept_waiting(lambda: [told_of(sink, event) for event in samples()])
 
     def test_fork(self, sink: Any) -> None:
         """After a fork, parent and child both record.
@@ -189,7 +115,7 @@ class MetricsSinkSuite(Suite, topic="metrics"):
         sink.record(events.Hit("GetUser", "kind", "layer"))
 
         def work() -> list[str]:
-            return [told for event in samples() if (told := _told(sink, event)) is not None]
+            return [told for event in samples() if (told := told_of(sink, event)) is not None]
 
         child = Child(work)
         ours, theirs = work(), child.result()
@@ -238,14 +164,14 @@ class MetricsSinkSuite(Suite, topic="metrics"):
         reached = threading.Event()
 
         def callback() -> None:
-            for event in _one_of_each():
+            for event in one_of_each():
                 sink.record(event)
             reached.set()
             recorded.wait()
 
         def record_elsewhere() -> None:
             reached.wait()
-            for event in _one_of_each():
+            for event in one_of_each():
                 sink.record(event)
 
         sink.before_collect(callback)
@@ -265,7 +191,7 @@ class MetricsSinkSuite(Suite, topic="metrics"):
 
         Core adds up the hits of the memory layer, and hands them over then.
         """
-        hit = events.Hit(_new_name(), "kind", "layer", 5)
+        hit = events.Hit(new_name(), "kind", "layer", 5)
         due = [hit]
         sink.before_collect(lambda: sink.record(due.pop()) if due else None)
         read()
@@ -283,7 +209,7 @@ class MetricsSinkSuite(Suite, topic="metrics"):
             told
             for each in (sink, another_sink, FanoutSink(sink, another_sink))
             for event in samples()
-            if (told := _told(each, event)) is not None
+            if (told := told_of(each, event)) is not None
         ]
 
         assert [] == told
@@ -293,8 +219,8 @@ class MetricsSinkSuite(Suite, topic="metrics"):
 
         Core lets no exception of a sink through, so that a log line is all that shows one.
         """
-        with _sink_failures() as failures:
-            _use(sink, _new_name())
+        with sink_failures() as failures:
+            use(sink, new_name())
 
         assert [] == failures
 
@@ -304,72 +230,10 @@ class MetricsSinkSuite(Suite, topic="metrics"):
 
         The figures are to be right to the last one, also in a process that ends.
         """
-        name = _new_name()
-        _use(sink, name)
+        name = new_name()
+        use(sink, name)
 
         assert 30 == totals(events.Hit(name, "user_id", "dictionary"))
         assert 11 == totals(events.Miss(name, "user_id", "dictionary", "absent"))
         assert 5 == totals(events.Disabled(name, "user_id", "context"))
         assert 1 == totals(events.Error(name, "user_id", "", "KeyError", True))
-
-
-def _new_name() -> str:
-    return f"Use{uuid.uuid4().hex}"
-
-
-def _one_of_each() -> list[Any]:
-    firsts: dict[Any, Any] = {type(event): event for event in reversed(list(samples()))}
-    return [firsts[kind] for kind in KINDS]
-
-
-def _told(sink: Any, event: Any) -> str | None:
-    """Return what is wrong when `event` is recorded."""
-    try:
-        sink.record(event)
-    except Exception as error:
-        return f"{type(error).__name__} over {event!r:.200}: {error}"[:400]
-    return None
-
-
-def _use(sink: Any, use_case: str) -> None:
-    """Have an instance record 10 misses, 30 hits, 5 disabled calls and a failure of the source."""
-    config = GCacheConfig(layers=[DictionaryLayer()], urn_prefix="urn:conformance:metrics", metrics=sink)
-    with GCache(config) as gcache:
-
-        @gcache.cached(
-            "user_id",
-            "id",
-            use_case,
-            track_for_invalidation=True,
-            default_config=GCacheKeyConfig.enabled(600),
-        )
-        def load(id: int) -> int:
-            return {n: n for n in range(10)}[id]
-
-        with gcache.enable():
-            for id in [*range(10)] * 4:
-                load(id)
-            with suppress(KeyError):
-                load(99)
-        for id in range(5):
-            load(id)
-        gcache.invalidate("user_id", 1)
-        gcache.flushall()
-
-
-@contextmanager
-def _sink_failures() -> Generator[list[str]]:
-    """Yield a list that fills with what is logged of failures of the sink."""
-    told: list[str] = []
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if (message := record.getMessage()).startswith(_FAILURE):
-                told.append(message)
-
-    handler, logger = Handler(), logging.getLogger("gcache")
-    logger.addHandler(handler)
-    try:
-        yield told
-    finally:
-        logger.removeHandler(handler)
