@@ -17,6 +17,7 @@ except ImportError as error:
 # Before they are imported, so that a failed assertion shows both sides.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
+from gcache.conformance.buses import InvalidationBusSuite
 from gcache.conformance.clocks import Clock, ManualClock, RealClock
 from gcache.conformance.config import ConfigProviderSuite
 from gcache.conformance.keys import KeyBuilderSuite
@@ -29,6 +30,7 @@ __all__ = [
     "CacheLayerSuite",
     "Clock",
     "ConfigProviderSuite",
+    "InvalidationBusSuite",
     "KeyBuilderSuite",
     "ManualClock",
     "MetricsSinkSuite",

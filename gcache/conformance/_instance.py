@@ -39,10 +39,14 @@ class Instance:
     Several of one prefix can live in this process.
     """
 
-    def __init__(self, layers: Sequence[Any], prefix: str, side: Side, loops: Loops) -> None:
+    def __init__(
+        self, layers: Sequence[Any], prefix: str, side: Side, loops: Loops, bus: Any = None, sink: Any = None
+    ) -> None:
         self._side = side
         self._loops = loops
-        self._gcache = GCache(GCacheConfig(layers=layers, urn_prefix=prefix, metrics=NullSink()))
+        self._gcache = GCache(
+            GCacheConfig(layers=layers, urn_prefix=prefix, invalidation_bus=bus, metrics=sink or NullSink())
+        )
         instances.release(prefix, self._gcache)
 
     def cached(
