@@ -191,7 +191,7 @@ class Listeners(BusPart, topic="threads, loops, processes"):
 
     @pytest.mark.skipif(not _FILES.is_dir(), reason="this system does not list a process's files")
     def test_close_lets_go(self, buses: Buses, channel: str) -> None:
-        """Twenty buses that were opened, used and closed leave no files and connections behind.
+        """Ten buses that were opened, used and closed leave no files and connections behind.
 
         Tests and reloading servers open buses again and again.
         """
@@ -205,8 +205,8 @@ class Listeners(BusPart, topic="threads, loops, processes"):
         use()
         gc.collect()
         before = len(os.listdir(_FILES))
-        for _ in range(20):
+        for _ in range(10):
             use()
         gc.collect()
 
-        assert len(os.listdir(_FILES)) < before + 20
+        assert len(os.listdir(_FILES)) < before + 10

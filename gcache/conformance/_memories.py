@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -37,8 +38,11 @@ class Places:
         return place
 
     def close_all(self) -> None:
-        for place in self._made:
-            place.close()
+        """Close all at once, as each waits for its listener to look up."""
+        if self._made and self._buses.side == "sync":
+            _together.in_threads(len(self._made), lambda number: self._made[number].close())
+        else:
+            self._buses.loops.run(_gathered(place.aclose() for place in self._made))
 
 
 class Place(Instance):
@@ -47,6 +51,9 @@ class Place(Instance):
     def __init__(self, layers: list[Any], prefix: str, buses: Buses, bus: Any) -> None:
         self.hears: list[int] = []
         super().__init__(layers, prefix, buses.side, buses.loops, bus, self)
+
+    async def aclose(self) -> None:
+        await self._gcache.aclose()
 
     def record(self, event: Event) -> None:
         if isinstance(event, Listening):
@@ -121,6 +128,10 @@ class Memories(BusFaults, topic="end to end"):
         there.wait_until_it_hears()
 
         assert [10, 10] == [meanwhile, read(1)]
+
+
+async def _gathered(work: Iterable[Awaitable[None]]) -> None:
+    await asyncio.gather(*work)
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from gcache import GCacheKey, GCacheKeyConfig
 from gcache.conformance import ConfigProviderSuite
-from tests.conformance.catching import assert_caught
+from tests.conformance.catching import assert_caught, assert_sound
 
 KNOWN = GCacheKey("user_id", 1, "Known")
 CONFIG = GCacheKeyConfig.enabled(60)
@@ -167,3 +167,8 @@ def suite_of(make: Callable[[], Any]) -> type[ConfigProviderSuite]:
 def test_broken_provider(make: Callable[[], Any], test: str) -> None:
     """The test of the suite that names the fault of a broken provider fails."""
     assert_caught(suite_of(make), test)
+
+
+def test_sound() -> None:
+    """What the broken ones are made of passes."""
+    assert_sound(suite_of(lambda: sound))

@@ -11,7 +11,7 @@ import pytest
 from gcache import GCacheKey, UnrenderableArgument
 from gcache.conformance import KeyBuilderSuite
 from gcache.core.keys import UrnKeyBuilder
-from tests.conformance.catching import assert_caught
+from tests.conformance.catching import assert_caught, assert_sound
 
 
 class Joining(UrnKeyBuilder):
@@ -199,3 +199,8 @@ def suite_of(builder: Callable[..., Any]) -> type[KeyBuilderSuite]:
 def test_broken_builder(builder: Callable[..., Any], test: str) -> None:
     """The test of the suite that names the fault of a broken builder fails."""
     assert_caught(suite_of(builder), test)
+
+
+def test_sound() -> None:
+    """What the broken ones are made of passes."""
+    assert_sound(suite_of(UrnKeyBuilder))

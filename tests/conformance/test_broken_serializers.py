@@ -15,7 +15,7 @@ import pytest
 
 from gcache import JsonSerializer, SerializationError
 from gcache.conformance import SerializerSuite, _together
-from tests.conformance.catching import assert_caught
+from tests.conformance.catching import assert_caught, assert_sound
 
 
 class Sound:
@@ -281,3 +281,8 @@ def test_broken_serializer(monkeypatch: pytest.MonkeyPatch, serializer: Callable
     monkeypatch.setattr(_together, "PATIENCE_SEC", 0.5)
 
     assert_caught(suite_of(serializer), test)
+
+
+def test_sound() -> None:
+    """What the broken ones are made of passes."""
+    assert_sound(suite_of(Sound))

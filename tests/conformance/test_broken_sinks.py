@@ -15,7 +15,7 @@ import pytest
 
 from gcache.conformance import MetricsSinkSuite, _together
 from gcache.core.events import Disabled, Event, Hit, Shadow
-from tests.conformance.catching import assert_caught
+from tests.conformance.catching import assert_caught, assert_sound
 
 
 class Sound:
@@ -286,3 +286,8 @@ def test_broken_sink(monkeypatch: pytest.MonkeyPatch, sink: Callable[[], Any], t
 def test_undeclared_side() -> None:
     """A sink that is scraped without saying so is found out."""
     assert_caught(suite_of(Sound, is_scraped=False), "test_sides_are_declared")
+
+
+def test_sound() -> None:
+    """What the broken ones are made of passes."""
+    assert_sound(suite_of(Sound))

@@ -9,6 +9,7 @@ import pytest
 
 from gcache import RedisConfig
 from gcache.conformance import InvalidationBusSuite
+from tests.conformance.test_broken_buses import Sound
 
 if TYPE_CHECKING:
     from tests.servers.cluster import Cluster
@@ -29,7 +30,8 @@ class TestRedisBus(InvalidationBusSuite):
 
     @pytest.fixture
     def make_bus_at(self) -> Callable[[str, int], Any]:
-        return lambda host, port: _bus(host=host, port=port)
+        quickly = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+        return lambda host, port: _bus(host=host, port=port, redis_py_options=quickly)
 
 
 class TestRedisBusOnACluster(InvalidationBusSuite):
@@ -38,6 +40,17 @@ class TestRedisBusOnACluster(InvalidationBusSuite):
     @pytest.fixture
     def make_bus(self, valkey_cluster: Cluster) -> Callable[[], Any]:
         return lambda: _bus(port=valkey_cluster.nodes[0].port, cluster=True)
+
+
+class TestBusOfOneProcess(InvalidationBusSuite):
+    """What the broken buses are made of."""
+
+    shared = False
+
+    @pytest.fixture
+    def make_bus(self) -> Callable[[], Any]:
+        listeners: list[Any] = []
+        return lambda: Sound(listeners)
 
 
 def _bus(**options: Any) -> Any:
