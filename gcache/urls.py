@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import unquote
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from gcache.errors import GCacheConfigError
 
@@ -83,6 +83,12 @@ class LayerURL:
                 f"A {self.scheme}:// URL has no place for {' and '.join(needless)}: leave it out."
             )
 
+    def default(self, **options: object) -> Self:
+        """Return the URL with those of `options` that it does not give itself."""
+        given = {name for name, _ in self.query}
+        more = ((name, str(value)) for name, value in options.items() if name not in given)
+        return evolve(self, query=(*self.query, *more))
+
     def options(self, **converters: Callable[[str], Any]) -> dict[str, Any]:
         """Return the options that the URL gives, each converted by the callable of its name.
 
@@ -116,6 +122,14 @@ def size(text: str) -> int:
     number, unit, binary = match.groups(default="")
     factor: int = (1024 if binary else 1000) ** " KMGT".index(unit.upper() or " ")
     return int(number) * factor
+
+
+def seconds(text: str) -> float:
+    """Return a duration: "0.3" or "10", above 0."""
+    duration = float(text)
+    if not 0 < duration < math.inf:
+        raise ValueError("give seconds above 0")
+    return duration
 
 
 def flag(text: str) -> bool:
