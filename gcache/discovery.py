@@ -28,7 +28,8 @@ def layer_from(text: str | LayerURL) -> CacheLayer[Any] | AsyncCacheLayer[Any]:
     entry = _entry(url.scheme)
     layer = _factory(entry)(url)
     if not hasattr(layer, "name"):
-        raise GCacheConfigError(f"{_described(entry)} made a {type(layer).__name__} of its URL, and no layer.")
+        kind = type(layer).__name__
+        raise GCacheConfigError(f"{_described(entry)} made a {kind} of its URL, which is no layer.")
     try:
         Tier(url.scheme, layer=layer)
     except GCacheConfigError as error:

@@ -15,7 +15,7 @@ from gcache.errors import GCacheConfigError
 Host: TypeAlias = tuple[str, int | None]
 Part: TypeAlias = Literal["login", "hosts", "path"]
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://(.*)|(\?.*))?", re.DOTALL)
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SIZE = re.compile(r"([0-9]+) ?(?:(?:([KMGT])(I?))?B)?", re.IGNORECASE)
@@ -42,17 +42,14 @@ class LayerURL:
 
         Raises GCacheConfigError, which shows no more of `text` than is no password.
         """
-        name, is_url, rest = text.partition("://")
-        if not is_url:
-            name, is_queried, rest = text.partition("?")
-            rest = is_queried + rest
-        if not _NAME.fullmatch(name):
+        match = _TEXT.fullmatch(text)
+        if match is None:
             shown = "" if "@" in text else f" {text!r}"
             raise GCacheConfigError(
                 f"A layer's text{shown} has no scheme: write `memory`, or `redis://host`."
             )
-        scheme = name.lower()
-        beginning, _, query = _sound(scheme, rest).partition("?")
+        scheme = match[1].lower()
+        beginning, _, query = _sound(scheme, match[2] or match[3] or "").partition("?")
         authority, slash, path = beginning.partition("/")
         if authority and "@" in path + query:
             raise GCacheConfigError(

@@ -133,7 +133,7 @@ def test_a_scheme_of_two_distributions_is_refused(install: Callable[..., Any]) -
         ),
         ("shelves:no_such_name", SHELVES, "cannot be imported .AttributeError: .*no_such_name"),
         ("shelves:nothing", SHELVES, "is a NoneType: it has to be a factory"),
-        ("shelves:none_from_url", SHELVES, "made a NoneType of its URL, and no layer"),
+        ("shelves:none_from_url", SHELVES, "made a NoneType of its URL, which is no layer"),
         ("shelves:half_from_url", SHELVES, "made no layer of its URL: .*Half. lacks get, put, add"),
     ],
     ids=["module", "name", "no-factory", "no-layer", "half-a-layer"],
@@ -197,13 +197,15 @@ class TestConfig:
     def test_what_is_made_of_text_is_closed_with_the_instance(
         self, make_gcache: Callable[..., GCache], install: Callable[..., Any]
     ) -> None:
-        """The instance has made it, and lets go of it."""
+        """The instance has made it, and lets go of it, but not before."""
         install("shelves", {"shelf": "shelves:from_url"})
         gcache = make_gcache("shelf?name=oak")
+        [shelf] = sys.modules["shelves"].opened
 
+        was_closed = shelf.is_closed
         gcache.close()
 
-        assert [True] == [shelf.is_closed for shelf in sys.modules["shelves"].opened]
+        assert (False, True) == (was_closed, shelf.is_closed)
 
     @pytest.mark.parametrize(
         ("last", "said"),
