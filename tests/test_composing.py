@@ -9,11 +9,11 @@ from weakref import WeakValueDictionary
 import pytest
 
 from gcache import GCache, GCacheConfig, GCacheKey, GCacheKeyConfig, MemoryLayer
+from gcache.conformance.waiting import wait_until
 from gcache.core.policy import ramp_point
 from tests.core.conftest import clock, recorded, side
 from tests.core.layers import AsyncLayer, RetiringLayer, SyncLayer
 from tests.core.stage import AsyncSide, Clock, Recorded, Source, SyncSide
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.servers.process import Server
