@@ -1,4 +1,4 @@
-"""The files that the guide for adapters shows. `python -m tests.guide FOLDER` puts them into a new adapter."""
+"""The files that the guide for adapters shows. `python -m tests.guide FOLDER` puts them into an adapter."""
 
 from __future__ import annotations
 
