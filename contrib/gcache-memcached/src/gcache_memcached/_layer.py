@@ -59,7 +59,7 @@ class MemcachedLayer:
             node: Server(partial(client, address), max_connections, timeout_sec)
             for node, address in _addresses(servers).items()
         }
-        self._ring = RendezvousHash([*self._servers], hash_function=weight)
+        self._ring: Any = RendezvousHash([*self._servers], hash_function=weight)
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         found: dict[str, bytes | None] = {}
@@ -167,7 +167,7 @@ def _trusting(authorities: str | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=authorities)
 
 
-def _addresses(servers: Sequence[str | tuple[str, int]]) -> dict[str, object]:
+def _addresses(servers: Sequence[str | tuple[str, int]]) -> Mapping[str, object]:
     """Return the addresses as pymemcache takes them, by their text."""
     try:
         addresses = {str(address): address for address in map(normalize_server_spec, servers)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from queue import Empty, LifoQueue
 from typing import Any
@@ -24,7 +24,7 @@ class Server:
         self._begin()
 
     @contextmanager
-    def connection(self) -> Iterator[Any]:
+    def connection(self) -> Generator[Any]:
         """Lend a connection, and close it if an exception passes: an answer may still be on the way.
 
         Raises TimeoutError if all are in use for too long, GCacheClosed after `close`.
