@@ -80,10 +80,6 @@ class Memcached:
         finally:
             client.close()
 
-    def connections_made(self) -> int:
-        """Return how many connections it has had, with the one that this asks over."""
-        return int(self.do("stats")[b"total_connections"])
-
     def _starts_on(self, port: int) -> bool:
         command = [self._program, "-l", HOST, "-p", str(port), "-U", "0", *self._options]
         if os.geteuid() == 0:

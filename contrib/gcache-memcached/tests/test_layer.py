@@ -45,14 +45,24 @@ def other(server: Memcached, layer_on: MakeLayer) -> MemcachedLayer:
 def test_an_entity_is_read_in_one_round_trip(
     servers: list[Memcached], layer_on: MakeLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of three servers, one is asked once for an entity's entry and its epoch."""
+    """Of three servers, one is asked once for an entity's entry and its epoch, and for its log after them."""
     asked: list[list[str]] = []
     get_many = Client.get_many
     monkeypatch.setattr(Client, "get_many", lambda *args: asked.append(args[1]) or get_many(*args))
     layer = layer_on(*servers)
-    layer.get(["{urn:galileo:user_id:12345}?page=2#GetPosts", "{urn:galileo:user_id:12345}#epoch"])
+    keys = ["{urn:galileo:user_id:12345}?page=2#GetPosts", "{urn:galileo:user_id:12345}#epoch"]
+    layer.get(keys)
 
-    assert len(asked) == 1
+    assert [[*map(wire_key, keys), LOG_KEY]] == asked
+
+
+def test_a_key_stays_where_it_is() -> None:
+    """Which server has a key depends on their names alone, and is the same in every version."""
+    layer = MemcachedLayer(["cache-a", "cache-b:11212", "unix:/run/memcached.sock"])
+    servers = list(layer._servers.values())
+    homes = [layer._spread([f"urn:galileo:user_id:{n}"])[0][0] for n in range(12)]
+
+    assert [2, 2, 0, 0, 2, 2, 1, 1, 0, 0, 0, 1] == [servers.index(home) for home in homes]
 
 
 def test_a_bulk_of_any_size(servers: list[Memcached], layer_on: MakeLayer) -> None:
@@ -183,6 +193,13 @@ def test_nothing_comes_back_with_a_new_log(server: Memcached, layer: MemcachedLa
 
     assert [None, None] == without
     assert [None, b"new"] == layer.get(["old", "again"])
+
+
+def test_clearing_an_empty_server_leaves_nothing_there(server: Memcached, layer: MemcachedLayer) -> None:
+    """Where nothing was written, nothing has to be remembered."""
+    layer.clear("a")
+
+    assert server.do("get", LOG_KEY) is None
 
 
 def test_what_is_no_log_is_replaced(server: Memcached, layer: MemcachedLayer) -> None:

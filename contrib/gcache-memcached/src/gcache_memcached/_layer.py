@@ -84,7 +84,7 @@ class MemcachedLayer:
 
     def delete(self, keys: Sequence[str]) -> int:
         deleted = 0
-        for server, its_keys in self._spread(dict.fromkeys(keys)):
+        for server, its_keys in self._spread(keys):
             with server.connection() as client:
                 there = [key for key, value in _read(client, its_keys).items() if value is not None]
                 deleted += sum(client.delete(wire_key(key)) for key in there)
