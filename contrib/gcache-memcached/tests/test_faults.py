@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 import time
@@ -199,6 +200,23 @@ def test_close_during_a_call(layer: MemcachedLayer) -> None:
 
     assert found.endswith(b"value")
     assert {None} == set(idle_sockets(layer))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_lets_go_of_its_parents_connections(layer: MemcachedLayer) -> None:
+    """After a fork the child uses none of them, and closes its copies, which leaves the parent's open."""
+    layer.put({"key": b"value"}, 60)
+    [connections] = layer._servers.values()
+    before = [client for client in connections._clients.queue if client.sock is not None]
+    child = os.fork()
+    if child == 0:
+        is_right = layer.get(["key"]) == [b"value"] and [client.sock for client in before] == [None]
+        os._exit(0 if is_right else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert 0 == status
+    assert [b"value"] == layer.get(["key"])
+    assert None not in [client.sock for client in before]
 
 
 def test_pickling_is_refused(layer: MemcachedLayer) -> None:

@@ -21,6 +21,7 @@ class Server:
     def __init__(self, make: Callable[[], Any], most: int, patience_sec: float) -> None:
         self._make, self._most, self._patience_sec = make, most, patience_sec
         self._is_closed = False
+        self._clients: LifoQueue[Any] = LifoQueue()
         self._begin()
 
     @contextmanager
@@ -52,15 +53,18 @@ class Server:
 
     def close(self) -> None:
         self._is_closed = True
-        for client in self._clients.queue:
-            client.close()
+        self._hang_up()
 
     def _begin(self) -> None:
+        self._hang_up()
         clients: LifoQueue[Any] = LifoQueue()
         for _ in range(self._most):
             clients.put(self._make())
-        self._clients = clients
-        self._pid = os.getpid()
+        self._clients, self._pid = clients, os.getpid()
+
+    def _hang_up(self) -> None:
+        for client in self._clients.queue:
+            client.close()
 
 
 def _has_input(sock: Any) -> bool:
