@@ -93,6 +93,7 @@ def forget(gcache: GCache, *names: str) -> None:
     for tier in gcache._engine.chain.tiers:
         if tier.name in names:
             tier._layer.clear("urn:shop")
+            tier._layer.clear("{urn:shop")
 
 
 def test_a_hit_fills_what_is_nearer(chain: Chain, side: Any) -> None:
