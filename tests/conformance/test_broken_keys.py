@@ -11,7 +11,7 @@ import pytest
 from gcache import GCacheKey, UnrenderableArgument
 from gcache.conformance import KeyBuilderSuite
 from gcache.core.keys import UrnKeyBuilder
-from tests.conformance.catching import assert_caught, assert_sound
+from tests.conformance.catching import assert_caught
 
 
 class Joining(UrnKeyBuilder):
@@ -173,34 +173,33 @@ def suite_of(builder: Callable[..., Any]) -> type[KeyBuilderSuite]:
     return Broken
 
 
-@pytest.mark.parametrize(
-    ("builder", "test"),
-    [
-        (Joining, "test_neighbours"),
-        (TrackedAlike, "test_different_keys"),
-        (Casual, "test_arguments_of_other_types"),
-        (Picky, "test_plainest_arguments"),
-        (Unordered, "test_equal_keys"),
-        (ExactIds, "test_id_by_its_text"),
-        (Encoding, "test_strings"),
-        (Straying, "test_prefixes"),
-        (OpenEnded, "test_foreign_prefixes"),
-        (EpochAsKey, "test_epoch_is_no_key"),
-        (OneEpoch, "test_epochs_differ"),
-        (EpochApart, "test_same_slot"),
-        (Hashing, "test_another_interpreter"),
-        (Sharing, "test_many_threads"),
-        (Addressing, "test_unrenderable"),
-        (AnyId, "test_unrenderable_ids"),
-        (Endless, "test_endless"),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
+BROKEN = [
+    (Joining, "test_neighbours"),
+    (TrackedAlike, "test_different_keys"),
+    (Casual, "test_arguments_of_other_types"),
+    (Picky, "test_plainest_arguments"),
+    (Unordered, "test_equal_keys"),
+    (ExactIds, "test_id_by_its_text"),
+    (Encoding, "test_strings"),
+    (Straying, "test_prefixes"),
+    (OpenEnded, "test_foreign_prefixes"),
+    (EpochAsKey, "test_epoch_is_no_key"),
+    (OneEpoch, "test_epochs_differ"),
+    (EpochApart, "test_same_slot"),
+    (Hashing, "test_another_interpreter"),
+    (Sharing, "test_many_threads"),
+    (Addressing, "test_unrenderable"),
+    (AnyId, "test_unrenderable_ids"),
+    (Endless, "test_endless"),
+]
+
+
+@pytest.mark.parametrize(("builder", "test"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
 def test_broken_builder(builder: Callable[..., Any], test: str) -> None:
     """The test of the suite that names the fault of a broken builder fails."""
     assert_caught(suite_of(builder), test)
 
 
-def test_sound() -> None:
-    """What the broken ones are made of passes."""
-    assert_sound(suite_of(UrnKeyBuilder))
+def test_every_promise() -> None:
+    """For each promise of the suite there is a part that breaks it."""
+    assert set(KeyBuilderSuite.topics) == {test for _, test in BROKEN}

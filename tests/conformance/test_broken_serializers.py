@@ -15,7 +15,7 @@ import pytest
 
 from gcache import JsonSerializer, SerializationError
 from gcache.conformance import SerializerSuite, _together
-from tests.conformance.catching import assert_caught, assert_sound
+from tests.conformance.catching import assert_caught
 
 
 class Sound:
@@ -246,36 +246,35 @@ def suite_of(make: Callable[[], Any]) -> type[SerializerSuite]:
     return Broken
 
 
-@pytest.mark.parametrize(
-    ("serializer", "test"),
-    [
-        (Changing, "test_comes_back"),
-        (Texts, "test_bytes"),
-        (Willing, "test_refused"),
-        (Willing, "test_refused_end_to_end"),
-        (Casual, "test_awkward_values"),
-        (Casual, "test_any_plain_value"),
-        (Technical, "test_unwritable"),
-        (Following, "test_endless"),
-        (Unversioned, "test_identity"),
-        (Impostor, "test_identity_is_its_own"),
-        (Restless, "test_identity_stays"),
-        (Remembering, "test_nothing_is_shared"),
-        (Tidying, "test_dump_changes_nothing"),
-        (Numbering, "test_keeps_nothing"),
-        (Sharing, "test_many_threads"),
-        (Forgetful, "test_end_to_end"),
-        (Pickling, "test_nothing_is_run"),
-        (Pickling, "test_hostile_entry"),
-        (Evaluating, "test_nothing_is_run"),
-        (PickleBehind, "test_nothing_is_run"),
-        (Leaving, "test_noise"),
-        (Aborting, "test_truncated"),
-        (Searching, "test_flipped_bits"),
-        (Literal, "test_foreign_bytes"),
-    ],
-    ids=lambda value: getattr(value, "__name__", value),
-)
+BROKEN = [
+    (Changing, "test_comes_back"),
+    (Texts, "test_bytes"),
+    (Willing, "test_refused"),
+    (Willing, "test_refused_end_to_end"),
+    (Casual, "test_awkward_values"),
+    (Casual, "test_any_plain_value"),
+    (Technical, "test_unwritable"),
+    (Following, "test_endless"),
+    (Unversioned, "test_identity"),
+    (Impostor, "test_identity_is_its_own"),
+    (Restless, "test_identity_stays"),
+    (Remembering, "test_nothing_is_shared"),
+    (Tidying, "test_dump_changes_nothing"),
+    (Numbering, "test_keeps_nothing"),
+    (Sharing, "test_many_threads"),
+    (Forgetful, "test_end_to_end"),
+    (Pickling, "test_nothing_is_run"),
+    (Pickling, "test_hostile_entry"),
+    (Evaluating, "test_nothing_is_run"),
+    (PickleBehind, "test_nothing_is_run"),
+    (Leaving, "test_noise"),
+    (Aborting, "test_truncated"),
+    (Searching, "test_flipped_bits"),
+    (Literal, "test_foreign_bytes"),
+]
+
+
+@pytest.mark.parametrize(("serializer", "test"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
 def test_broken_serializer(monkeypatch: pytest.MonkeyPatch, serializer: Callable[[], Any], test: str) -> None:
     """The test of the suite that names the fault of a broken serializer fails."""
     monkeypatch.setattr(_together, "PATIENCE_SEC", 0.5)
@@ -283,6 +282,6 @@ def test_broken_serializer(monkeypatch: pytest.MonkeyPatch, serializer: Callable
     assert_caught(suite_of(serializer), test)
 
 
-def test_sound() -> None:
-    """What the broken ones are made of passes."""
-    assert_sound(suite_of(Sound))
+def test_every_promise() -> None:
+    """For each promise of the suite there is a part that breaks it."""
+    assert set(SerializerSuite.topics) == {test for _, test in BROKEN}

@@ -9,7 +9,7 @@ import pytest
 
 from gcache import RedisConfig
 from gcache.conformance import InvalidationBusSuite
-from tests.conformance.test_broken_buses import Sound
+from tests.conformance.broken_buses import Sound
 
 if TYPE_CHECKING:
     from tests.servers.cluster import Cluster
