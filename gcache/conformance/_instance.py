@@ -13,7 +13,7 @@ from gcache.instrumentation.null import NullSink
 from gcache.toolkit import GCache
 
 if TYPE_CHECKING:
-    from gcache.conformance._layer import Layers
+    from gcache.conformance.layers.layer import Layers
 
 KEY_TYPE = "entity"
 

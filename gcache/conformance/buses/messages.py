@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gcache.conformance._bus import Bus, Buses, BusPart
+from gcache.conformance.buses.bus import Bus, Buses, BusPart
 from gcache.conformance.suite import needs
 
 _AWKWARD = (b"x", b"\x00", b"\r\n", b"a\r\nb", b"PING", b"message", b"{}", "é😀".encode(), b"\xff\xfe", b" ")

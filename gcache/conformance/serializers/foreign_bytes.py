@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gcache.conformance import _hostile
 from gcache.conformance._dictionary import DictionaryLayer
-from gcache.conformance._serializer import SerializerPart
 from gcache.conformance._together import Child
+from gcache.conformance.serializers import hostile
+from gcache.conformance.serializers.serializer import SerializerPart
 from gcache.core.config import GCacheConfig, GCacheKeyConfig
 from gcache.core.envelope import Sealed, seal
 from gcache.core.keys import GCacheKey, UrnKeyBuilder
@@ -34,35 +34,35 @@ class HostileBytes(SerializerPart, topic="hostile bytes"):
 
         Connections break off, and disks get full.
         """
-        assert [] == _harm_of(serializer, (data for own in dumps for data in _hostile.truncated(own)))
+        assert [] == _harm_of(serializer, (data for own in dumps for data in hostile.truncated(own)))
 
     def test_flipped_bits(self, serializer: Any, dumps: list[bytes]) -> None:
         """Its own bytes, with any one bit turned over, give a value or raise an Exception.
 
         Core's checksum finds accidents. Whoever writes an entry on purpose writes a checksum as well.
         """
-        assert [] == _harm_of(serializer, (data for own in dumps for data in _hostile.flipped(own)))
+        assert [] == _harm_of(serializer, (data for own in dumps for data in hostile.flipped(own)))
 
     def test_noise(self, serializer: Any, dumps: list[bytes]) -> None:
         """No bytes at all, and random ones, also after the beginning of its own, give a value or raise.
 
         What lies in a layer was not always written by this program.
         """
-        assert [] == _harm_of(serializer, (data for own in dumps for data in _hostile.noise(own)))
+        assert [] == _harm_of(serializer, (data for own in dumps for data in hostile.noise(own)))
 
     def test_foreign_bytes(self, serializer: Any, promised: Sequence[Any]) -> None:
         """What pickle, json, marshal and repr make of its values gives a value or raises an Exception.
 
         Another version of the application may have used another serializer under the same name.
         """
-        assert [] == _harm_of(serializer, _hostile.foreign(promised))
+        assert [] == _harm_of(serializer, hostile.foreign(promised))
 
     def test_nothing_is_run(self, serializer: Any, dumps: list[bytes], tmp_path: Path) -> None:
         """Nothing that bytes name is called: no pickle, program, code or document leaves a trace.
 
         Whoever can write to a layer would run what they like in every process that reads from it.
         """
-        made = (data for own in dumps[:3] for data in _hostile.payloads(tmp_path, own))
+        made = (data for own in dumps[:3] for data in hostile.payloads(tmp_path, own))
         harm = _harm_of(serializer, made)
 
         assert [] == harm
@@ -76,7 +76,7 @@ class HostileBytes(SerializerPart, topic="hostile bytes"):
         own = serializer.dump(promised[0])
 
         def work() -> int:
-            return _served_instead(serializer, _hostile.payloads(tmp_path, own))
+            return _served_instead(serializer, hostile.payloads(tmp_path, own))
 
         served = Child(work).result()
 

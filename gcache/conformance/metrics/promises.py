@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gcache.conformance._blocking import kept_waiting
-from gcache.conformance._event_samples import KINDS, samples
-from gcache.conformance._sink import SinkPart, new_name, one_of_each, sink_failures, told_of, use
 from gcache.conformance._together import Child, in_background, in_threads
+from gcache.conformance.metrics.samples import KINDS, samples
+from gcache.conformance.metrics.sink import SinkPart, new_name, one_of_each, sink_failures, told_of, use
 from gcache.conformance.suite import needs
 from gcache.core import events
 from gcache.core.protocols import ScrapedSink

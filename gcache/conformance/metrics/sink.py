@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from gcache.conformance._dictionary import DictionaryLayer
-from gcache.conformance._event_samples import KINDS, samples
+from gcache.conformance.metrics.samples import KINDS, samples
 from gcache.conformance.suite import Suite, forgotten
 from gcache.core.config import GCacheConfig, GCacheKeyConfig
 from gcache.toolkit import GCache

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gcache.conformance._authority import Authority
-from gcache.conformance._expiry import Expiry
-from gcache.conformance._faults import Faults
-from gcache.conformance._lifecycle import Bounds, Lifecycle
-from gcache.conformance._model import Model
-from gcache.conformance._retiring import Retiring
-from gcache.conformance._values import Values
-from gcache.conformance._writing import Adding, Removing
+from gcache.conformance.layers.authority import Authority
+from gcache.conformance.layers.expiry import Expiry
+from gcache.conformance.layers.faults import Faults
+from gcache.conformance.layers.lifecycle import Bounds, Lifecycle
+from gcache.conformance.layers.model import Model
+from gcache.conformance.layers.retiring import Retiring
+from gcache.conformance.layers.values import Values
+from gcache.conformance.layers.writing import Adding, Removing
 
 
 class CacheLayerSuite(

@@ -10,11 +10,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 
-from gcache.conformance import _value_samples as samples
-from gcache.conformance._alike import alike, parts_that_change
 from gcache.conformance._dictionary import DictionaryLayer
-from gcache.conformance._serializer import SerializerPart
 from gcache.conformance._together import Child, in_threads
+from gcache.conformance.serializers import samples
+from gcache.conformance.serializers.alike import alike, parts_that_change
+from gcache.conformance.serializers.serializer import SerializerPart
 from gcache.core.config import GCacheConfig, GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.errors import SerializationError

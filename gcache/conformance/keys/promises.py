@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from gcache.conformance import _key_samples as samples
-from gcache.conformance._elsewhere import in_another_interpreter
-from gcache.conformance._key_strings import all_strings, key_with, mixed_up, rendered, slot, told_of
 from gcache.conformance._together import in_threads
+from gcache.conformance.keys import samples
+from gcache.conformance.keys.elsewhere import in_another_interpreter
+from gcache.conformance.keys.strings import all_strings, key_with, mixed_up, rendered, slot, told_of
 from gcache.conformance.suite import Suite, forgotten, needs
 from gcache.core.keys import GCacheKey
 from gcache.errors import UnrenderableArgument

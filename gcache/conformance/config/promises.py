@@ -10,11 +10,11 @@ from typing import Any, ClassVar, cast
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from gcache.conformance import _key_samples as samples
 from gcache.conformance._blocking import kept_waiting
-from gcache.conformance._provider import Asking, KeptEvents, used
 from gcache.conformance._sides import Loops
 from gcache.conformance._together import Child, in_threads
+from gcache.conformance.config.provider import Asking, KeptEvents, used
+from gcache.conformance.keys import samples
 from gcache.conformance.suite import Suite, forgotten, needs
 from gcache.core.config import GCacheKeyConfig
 from gcache.core.events import Error

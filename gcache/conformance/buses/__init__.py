@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gcache.conformance._bus_faults import BusFaults
-from gcache.conformance._listeners import Listeners
-from gcache.conformance._memories import Memories
-from gcache.conformance._messages import Messages
+from gcache.conformance.buses.faults import BusFaults
+from gcache.conformance.buses.listeners import Listeners
+from gcache.conformance.buses.memories import Memories
+from gcache.conformance.buses.messages import Messages
 
 
 class InvalidationBusSuite(Messages, Listeners, Memories, BusFaults):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gcache.conformance._bytes import HostileBytes
-from gcache.conformance._round_trips import RoundTrips
+from gcache.conformance.serializers.foreign_bytes import HostileBytes
+from gcache.conformance.serializers.round_trips import RoundTrips
 
 
 class SerializerSuite(RoundTrips, HostileBytes):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gcache.conformance._bus import Bus, Buses, BusPart, Subscription
 from gcache.conformance._together import Child
+from gcache.conformance.buses.bus import Bus, Buses, BusPart, Subscription
 from gcache.conformance.suite import needs
 
 _FILES = Path("/proc/self/fd")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gcache.conformance._layer import LayerPart, Layers
 from gcache.conformance._sides import Layer
 from gcache.conformance._together import in_processes
+from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.suite import needs
 
 _KEYS = 20

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gcache.conformance._bus import Bus, Buses, BusPart
 from gcache.conformance._sides import Side
+from gcache.conformance.buses.bus import Bus, Buses, BusPart
 from gcache.conformance.proxy import FaultProxy
 from gcache.conformance.suite import forgotten
 from gcache.conformance.waiting import wait_until

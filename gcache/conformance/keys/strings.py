@@ -6,7 +6,7 @@ import binascii
 from collections.abc import Iterable
 from typing import Any
 
-from gcache.conformance._key_samples import identity
+from gcache.conformance.keys.samples import identity
 from gcache.core.keys import GCacheKey
 from gcache.errors import UnrenderableArgument
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from gcache.conformance._layer import LayerPart
 from gcache.conformance._sides import Layer
+from gcache.conformance.layers.layer import LayerPart
 from gcache.conformance.suite import needs
 from gcache.errors import EntryTooLarge
 

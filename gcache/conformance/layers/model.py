@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from gcache.conformance._layer import LayerPart
 from gcache.conformance._sides import Layer
 from gcache.conformance.clocks import Clock
+from gcache.conformance.layers.layer import LayerPart
 
 _NAMES = ("a", "ab", "abc", "b", "b:c", "B")
 _PREFIXES = ("a", "ab", "b", "b:", "x")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from gcache.conformance._layer import LayerPart
 from gcache.conformance._sides import Layer
 from gcache.conformance.clocks import Clock
+from gcache.conformance.layers.layer import LayerPart
 
 _GRAIN_SEC = 0.005
 _YEAR_SEC = 365 * 86_400.0

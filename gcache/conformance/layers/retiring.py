@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gcache.conformance._layer import LayerPart, Layers
 from gcache.conformance._sides import Layer
 from gcache.conformance._together import in_processes
 from gcache.conformance.clocks import Clock
+from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.suite import needs
 from gcache.core import epochs
 

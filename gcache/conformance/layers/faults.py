@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gcache.conformance._instance import Instance, Source
-from gcache.conformance._layer import LayerPart, Layers
 from gcache.conformance._sides import Layer, Loops, Side
+from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.proxy import FaultProxy
 from gcache.conformance.suite import forgotten, needs
 from gcache.conformance.waiting import wait_until

@@ -10,10 +10,10 @@ import pytest
 
 from gcache.backends.memory import MemoryLayer
 from gcache.conformance import _together
-from gcache.conformance._bus import Bus, Buses
-from gcache.conformance._bus_faults import BusFaults
 from gcache.conformance._dictionary import DictionaryLayer
 from gcache.conformance._instance import Instance, Source
+from gcache.conformance.buses.bus import Bus, Buses
+from gcache.conformance.buses.faults import BusFaults
 from gcache.conformance.proxy import FaultProxy
 from gcache.conformance.waiting import wait_until
 from gcache.core.events import Event, Listening

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gcache.conformance._layer import LayerPart, Layers
 from gcache.conformance._sides import Layer
 from gcache.conformance._together import Child
+from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.suite import needs
 
 _ROUNDS = 100

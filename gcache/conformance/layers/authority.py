@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gcache.conformance._instance import KEY_TYPE, Instance, Instances, Source
-from gcache.conformance._layer import LayerPart, Layers
 from gcache.conformance._sides import Layer, Loops, Side
 from gcache.conformance._together import PATIENCE_SEC, Child, in_background, in_processes
-from gcache.conformance._trial import Trial
 from gcache.conformance.clocks import Clock
+from gcache.conformance.layers.layer import LayerPart, Layers
+from gcache.conformance.layers.trial import Trial
 from gcache.conformance.suite import needs
 from gcache.conformance.waiting import wait_until
 from gcache.core.keys import GCacheKey, UrnKeyBuilder
