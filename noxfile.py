@@ -13,7 +13,7 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_missing_interpreters = True
 
 BUILD = Path("build")
-UNTRACED = ("tests/backends", "tests/consistency", "tests/servers", "tests/sim")
+UNTRACED = ("tests/backends", "tests/conformance", "tests/consistency", "tests/servers", "tests/sim")
 ADAPTERS = ("gcache-diskcache", "gcache-memcached")
 NEW_ADAPTERS = ("gcache-mango", "gcache-sqlite")
 ON_THE_WHEEL = ("tests/conformance", "tests/contract", "tests/promises", "tests/test_package.py")
@@ -32,7 +32,7 @@ def tests(session: nox.Session) -> None:
     # To trace core while every interleaving is gone through would take three times as long.
     session.run("coverage", "run", "-m", "pytest", "-q", *(f"--ignore={place}" for place in UNTRACED))
     session.run("coverage", "report", "--include=gcache/core/*", "--fail-under=95", "--precision=1")
-    session.run("pytest", "-q", *UNTRACED)
+    session.run("pytest", "-q", "-n", "2", *UNTRACED)
 
 
 @nox.session
