@@ -13,6 +13,7 @@ from gcache.conformance._layer import LayerPart, Layers
 from gcache.conformance._sides import Layer, Loops, Side
 from gcache.conformance._together import PATIENCE_SEC, Child, in_background, in_processes
 from gcache.conformance._trial import Trial
+from gcache.conformance.clocks import Clock
 from gcache.conformance.suite import needs
 from gcache.conformance.waiting import wait_until
 from gcache.core.keys import GCacheKey, UrnKeyBuilder
@@ -107,7 +108,7 @@ class Authority(LayerPart, topic="authority"):
         assert 3 == source.loads - before
 
     @needs("authority")
-    def test_buffer_ends(self, instances: Instances) -> None:
+    def test_buffer_ends(self, instances: Instances, clock: Clock) -> None:
         """After a buffer the entity is cached again.
 
         A hold that stayed would keep the entity uncached for ever, and only the database would notice.
@@ -117,6 +118,7 @@ class Authority(LayerPart, topic="authority"):
         instance.invalidate(1, fallback_buffer_ms=50)
 
         def is_cached() -> bool:
+            clock.advance(0.01)
             before = source.loads
             read(1)
             return before == source.loads

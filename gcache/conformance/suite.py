@@ -110,7 +110,7 @@ def _speaking(test: Test) -> Test:
         __tracebackhide__ = True
         try:
             return test(*args, **kwargs)
-        except Exception as error:
+        except (Exception, pytest.fail.Exception) as error:  # which is no Exception
             error.add_note(spoken)
             raise
 
