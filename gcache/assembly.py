@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from gcache.core.protocols import CacheLayer, ScrapedSink
 from gcache.core.recorder import Recorder
 from gcache.core.removal import Removal
 from gcache.core.routes import Routes
+from gcache.core.runtime import Operation, ThreadRuntime, drive
 from gcache.core.surroundings import Surroundings
 from gcache.core.tiers import Tier, link
 from gcache.core.troubles import Troubles
@@ -30,12 +32,22 @@ from gcache.errors import MissingExtra
 
 if TYPE_CHECKING:
     from gcache.core.config import GCacheConfig
-    from gcache.core.protocols import MetricsSink, Serializer
+    from gcache.core.protocols import AsyncCacheLayer, MetricsSink, Serializer
 
 
 def assemble(config: GCacheConfig) -> Engine:
-    """Return the engine of an instance. Raises GCacheConfigError for a layer or a bus that is none."""
-    tiers = link(_tiers(config))
+    """Return the engine of an instance.
+
+    Raises GCacheConfigError for a layer or a bus that is none, and whatever a layer's factory raises. What
+    was made of a text is closed then.
+    """
+    with ExitStack() as made:
+        engine = _engine(config, link(_tiers(config, made)))
+        made.pop_all()
+    return engine
+
+
+def _engine(config: GCacheConfig, tiers: Sequence[Tier]) -> Engine:
     around = _surroundings(config, tiers)
     keys, generations, flights = UrnKeyBuilder(config.urn_prefix), Generations(), Flights()
     bus = config.invalidation_bus
@@ -62,9 +74,11 @@ def _surroundings(config: GCacheConfig, tiers: Sequence[Tier]) -> Surroundings:
     return Surroundings(time.monotonic, time.time, recorder, notices, Troubles(recorder, notices), enabled)
 
 
-def _tiers(config: GCacheConfig) -> list[Tier]:
+def _tiers(config: GCacheConfig, made: ExitStack) -> list[Tier]:
+    """Return the layers of the chain. What closes those that were made of a text is left with `made`."""
     if config.layers is not None:
-        return [Tier(getattr(layer, "name", ""), layer=layer) for layer in config.layers]
+        layers = [_layer(each, config, made) if isinstance(each, str) else each for each in config.layers]
+        return [Tier(layer.name, layer=layer) for layer in layers]
     tiers = [Tier(CacheLayer.LOCAL, layer=MemoryLayer[Any](max_entries=config.local_max_entries))]
     if config.redis_config is not None:
         from gcache.backends.redis import RedisLayer
@@ -75,6 +89,24 @@ def _tiers(config: GCacheConfig) -> list[Tier]:
 
         tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory)))
     return tiers
+
+
+def _layer(text: str, config: GCacheConfig, made: ExitStack) -> CacheLayer[Any] | AsyncCacheLayer[Any]:
+    from gcache.discovery import layer_from
+    from gcache.urls import LayerURL
+
+    url = LayerURL.parse(text)
+    if url.scheme == "memory":
+        url = url.default(max_entries=config.local_max_entries)
+    layer = layer_from(url)
+    made.callback(_close, layer)
+    return layer
+
+
+def _close(layer: Any) -> None:
+    """Close a layer on whichever side it has, whatever comes of it."""
+    closing = Operation(getattr(layer, "close", None), getattr(layer, "aclose", None))
+    drive(ThreadRuntime().attempt(closing))
 
 
 def _default_sink() -> MetricsSink:

@@ -42,13 +42,22 @@ class Instance:
     def __init__(self, layers: Sequence[Any], prefix: str, side: Side, loops: Loops) -> None:
         self._side = side
         self._loops = loops
+        self._reads: dict[str, Callable[[int], Any]] = {}
         self._gcache = GCache(GCacheConfig(layers=layers, urn_prefix=prefix, metrics=NullSink()))
         instances.release(prefix, self._gcache)
 
     def cached(
         self, source: Callable[[int], Any], use_case: str = "Read", tracked: bool = True
     ) -> Callable[[int], Any]:
-        """Return `source` behind the cache, with caching on, kept for ten minutes everywhere."""
+        """Return `source` behind the cache, with caching on, kept for ten minutes everywhere.
+
+        Asked for the same use case again, this is the function that it was asked for first.
+        """
+        if use_case not in self._reads:
+            self._reads[use_case] = self._decorated(source, use_case, tracked)
+        return self._reads[use_case]
+
+    def _decorated(self, source: Callable[[int], Any], use_case: str, tracked: bool) -> Callable[[int], Any]:
         decorate = self._gcache.cached(
             KEY_TYPE,
             "id",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -182,3 +182,8 @@ class LayerPart(Suite):
         if self.controlled_clock and "clock_kind" in metafunc.fixturenames:
             is_expiry = self.topics.get(metafunc.function.__name__) == "expiry"
             metafunc.parametrize("clock_kind", ["manual", "real"] if is_expiry else ["manual"])
+
+    def _told(self, test: str) -> Mapping[str, str]:
+        told = {name: getattr(self, name) for name in LayerPart.__annotations__}
+        told["sides"] = " and ".join(self.sides)
+        return {**super()._told(test), **{f"declares {name}": str(value) for name, value in told.items()}}

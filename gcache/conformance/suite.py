@@ -51,8 +51,8 @@ class Suite:
                 setattr(cls, name, _speaking(vars(cls)[name]))
             return
         promises: dict[str, str] = {}
-        for base in reversed(cls.__mro__[1:]):
-            promises |= vars(base).get("topics", {})
+        for base in cls.__mro__[1:]:
+            promises = {**promises, **vars(base).get("topics", {})}
         if overridden := sorted(set(own) & set(promises)):
             raise GCacheConfigError(
                 f"{cls.__name__} overrides {', '.join(overridden)}, and with it the promise: what fails for "
@@ -62,19 +62,23 @@ class Suite:
         _check_expected(cls)
 
     @pytest.fixture(autouse=True)
-    def _as_declared(
-        self, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
-    ) -> None:
+    def _as_declared(self, request: pytest.FixtureRequest) -> None:
         """Leave out what is not promised, and expect what was said to fail."""
         test: Any = request.function
         name = test.__name__
-        record_property("topic", self.topics.get(name, "more"))
+        # `record_property` would do the same, and warn that newer JUnit schemas do not know it.
+        request.node.user_properties.extend(self._told(name).items())
         for capability in getattr(test, "needs", ()):
             if not getattr(self, capability):
                 pytest.skip(f"{type(self).__name__} declares {capability} = {getattr(self, capability)!r}")
         if name in self.expected_failures:
             reason = self.expected_failures[name]
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+    def _told(self, test: str) -> Mapping[str, str]:
+        """Return what a report says of `test`, beside its outcome."""
+        subject = (type(self).__doc__ or type(self).__name__).partition("\n")[0].rstrip(".")
+        return {"subject": subject, "topic": self.topics.get(test, "more")}
 
 
 def forgotten(suite: object, fixture: str, example: str) -> NoReturn:

@@ -12,6 +12,8 @@ from gcache.conformance import CacheLayerSuite, Clock
 
 
 class TestMemoryLayer(CacheLayerSuite):
+    """memory."""
+
     in_process = True
     authority = False
     shared = False

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 class TestRedisLayer(CacheLayerSuite):
+    """Redis."""
+
     sides = ("sync", "async")
     atomic_retire = True
     survives_restart = True
@@ -35,6 +37,8 @@ class TestRedisLayer(CacheLayerSuite):
 
 
 class TestRedisLayerOnACluster(CacheLayerSuite):
+    """Redis Cluster."""
+
     sides = ("sync", "async")
     atomic_retire = True
     survives_restart = True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gcache.conformance.proxy import FaultProxy
     from tests.servers.cluster import Cluster
+    from tests.servers.memcached import Memcached
     from tests.servers.process import Server
     from tests.servers.tls import TlsServer
 
@@ -37,6 +38,16 @@ def redis_server() -> Iterator[Server]:
     from tests.servers.process import Server
 
     with Server("redis") as server:
+        yield server
+
+
+@pytest.fixture
+def memcached() -> Iterator[Memcached]:
+    """A memcached for this test alone."""
+    require("memcached")
+    from tests.servers.memcached import Memcached
+
+    with Memcached() as server:
         yield server
 
 
