@@ -20,14 +20,14 @@ from gcache.core import epochs
 from gcache.errors import EntryTooLarge
 
 MAX_KEY_BYTES = 6000
-MAX_VALUE_BYTES = 100_000
+MAX_VALUE_BYTES = 20_000
 
 
 class Store:
     """Values (as text, a letter for each byte) and the ends of their lives, oldest first, within bounds."""
 
-    max_entries = 1000
-    max_bytes = 2_000_000
+    max_entries = 400
+    max_bytes = 500_000
 
     def __init__(self) -> None:
         self.clock: Clock = RealClock()
