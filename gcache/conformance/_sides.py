@@ -8,6 +8,8 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from gcache.conformance import _together
+
 T = TypeVar("T")
 Side: TypeAlias = Literal["sync", "async"]
 
@@ -19,10 +21,11 @@ class Loops:
         self._here = threading.local()
 
     def run(self, work: Awaitable[T]) -> T:
-        """Await `work` on the loop of this thread."""
+        """Await `work` on the loop of this thread. Raises TimeoutError when it does not end."""
 
         async def awaited() -> T:
-            return await work
+            async with asyncio.timeout(2 * _together.PATIENCE_SEC):
+                return await work
 
         return self._runner().run(awaited())
 
@@ -87,9 +90,37 @@ class Layer:
         async def together() -> list[Any]:
             return await asyncio.gather(*(getattr(self.raw, f"a{verb}")(*args) for args in calls))
 
-        return self._loops.run(together())
+        def work() -> list[Any]:
+            try:
+                return self._loops.run(together())
+            finally:
+                self._loops.close()
+
+        worker = _together.Worker(_together.PATIENCE_SEC)  # a loop that is blocked cannot be told to stop
+        try:
+            return worker.do(work)
+        finally:
+            worker.end()
 
     def _do(self, verb: str, *args: Any) -> Any:
         if self.side == "sync":
             return getattr(self.raw, verb)(*args)
         return self._loops.run(getattr(self.raw, f"a{verb}")(*args))
+
+
+class WatchedLayer(Layer):
+    """The same in a thread of its own, so that a layer which hangs fails its test and does not hold it up."""
+
+    def __init__(self, layer: Any, side: Side, loops: Loops, limit_sec: float) -> None:
+        super().__init__(layer, side, loops)
+        self._worker = _together.Worker(limit_sec)
+
+    def close(self) -> None:
+        try:
+            super().close()
+            self._worker.do(self._loops.close)
+        finally:
+            self._worker.end()
+
+    def _do(self, verb: str, *args: Any) -> Any:
+        return self._worker.do(lambda: Layer._do(self, verb, *args))

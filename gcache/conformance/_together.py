@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import queue
 import select
 import signal
 import threading
@@ -12,9 +13,11 @@ import traceback
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 PATIENCE_SEC = 30.0
 """How long is waited for what must come to an end before the test fails."""
@@ -36,12 +39,48 @@ def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
+    deadline = time.monotonic() + PATIENCE_SEC
     for thread in threads:
-        thread.join(PATIENCE_SEC)
+        thread.join(max(0.0, deadline - time.monotonic()))
     if errors:
         raise errors[0]
     assert not any(thread.is_alive() for thread in threads), f"a thread hangs after {PATIENCE_SEC} s"
     return results
+
+
+class Worker:
+    """A thread that does one thing after another, for callers who wait `limit_sec` for each at most."""
+
+    def __init__(self, limit_sec: float) -> None:
+        self._limit_sec = limit_sec
+        self._todo: queue.SimpleQueue[tuple[Callable[[], Any], queue.SimpleQueue[Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def do(self, work: Callable[[], T]) -> T:
+        """Return what `work` gives, or raise what it raises; fail the test when it does not end."""
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._todo.put((work, done))
+        try:
+            value, error = done.get(timeout=self._limit_sec)
+        except queue.Empty:
+            pytest.fail(f"the layer has not answered after {self._limit_sec} s")
+        if error is not None:
+            raise error
+        return value  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """Do nothing more, once what is under way has ended."""
+        self._todo.put(None)
+
+    def _run(self) -> None:
+        while (todo := self._todo.get()) is not None:
+            work, done = todo
+            try:
+                done.put((work(), None))
+            except BaseException as error:  # raised where it is waited for
+                done.put((None, error))
 
 
 class Child:

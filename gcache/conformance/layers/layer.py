@@ -27,6 +27,12 @@ class Layers:
 
     def make(self) -> Any:
         """Return a new layer, which is its caller's to close."""
+        if not callable(self._make):
+            pytest.fail(
+                f"make_layer gave a {type(self._make).__name__} instead of a function that opens one, as in "
+                "`return lambda: MyLayer(...)`: the suite opens several layers over one storage.",
+                pytrace=False,
+            )
         layer = self._make()
         mark = "a" if self.side == "async" else ""
         if lacking := [f"{mark}{verb}" for verb in _VERBS if not hasattr(layer, f"{mark}{verb}")]:

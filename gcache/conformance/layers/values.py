@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import deque
+from types import MappingProxyType
 
 import pytest
 
@@ -44,6 +46,7 @@ class Values(LayerPart, topic="values"):
         Core seals an entry into bytes and takes it for damaged if a single one has changed.
         """
         values = [b"", b"\0", b"\r\n", bytes(range(256)) * 4, b"\xff" * 1000, b"END\r\n", b"None"]
+        values += [b"17", b" blanks \t\n", b"zeros at the end\0\0", "caf\u00e9".encode()]
         for value in values:
             layer.put({f"{prefix}key": value}, 60)
             found = layer.one(f"{prefix}key")
@@ -128,6 +131,19 @@ class Values(LayerPart, topic="values"):
         found = layer.get([f"{prefix}{n}" for n in asked])
 
         assert [None if n % 2 else b"%d" % n for n in asked] == list(found)
+
+    def test_any_sequence_and_mapping(self, layer: Layer, prefix: str) -> None:
+        """Keys may come in a tuple, or in any other Sequence; items in any Mapping.
+
+        Callers of the protocol pass what it allows, and core is only one of them.
+        """
+        items = {f"{prefix}{n}": b"%d" % n for n in range(3)}
+        layer.put(MappingProxyType(items), 60.0)
+        found = [list(layer.get(keys)) for keys in (tuple(items), deque(items))]
+        removed = layer.delete(tuple(items))
+
+        assert [[b"0", b"1", b"2"]] * 2 == found
+        assert 3 == removed
 
     def test_none_at_all(self, layer: Layer) -> None:
         """No keys are no values, no items are nothing to store, and nothing is deleted.

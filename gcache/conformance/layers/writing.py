@@ -122,8 +122,10 @@ class Removing(LayerPart, topic="delete and clear"):
         names = [f"{prefix}mine", *(f"{prefix}mine:{n}" for n in range(self._many()))]
         for start in range(0, len(names), 500):
             layer.put(dict.fromkeys(names[start : start + 500], b"value"), 600)
+        before = list(layer.get(names))
         removed = layer.clear(f"{prefix}mine")
 
+        assert [b"value"] * len(names) == before
         assert [None] * len(names) == list(layer.get(names))
         assert (len(names) if self.counts_clears else 0) == removed
 
@@ -156,12 +158,14 @@ class Removing(LayerPart, topic="delete and clear"):
 
         Clearing millions takes a while, and somebody looks on.
         """
-        layer.put({f"{prefix}{n}": b"value" for n in range(20)}, 60)
+        names = [f"{prefix}{n}" for n in range(20)]
+        layer.put(dict.fromkeys(names, b"value"), 60)
         seen: list[int] = []
         removed = layer.clear(prefix, seen.append)
 
         assert sorted(seen) == seen
         assert removed == (seen[-1] if seen else 0)
+        assert [None] * 20 == list(layer.get(names))
 
     def test_clear_where_nothing_is(self, layer: Layer, prefix: str) -> None:
         """clear() of a prefix that no key has removes nothing, and is no error.
