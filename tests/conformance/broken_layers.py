@@ -65,7 +65,7 @@ class GetsOnePage(LineLayer):
 
 class WantsLists(LineLayer):
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        return super().get(keys + [])  # type: ignore[operator]
+        return super().get(keys.copy())  # type: ignore[attr-defined]
 
 
 class AddsInTwoSteps(LineLayer):
@@ -136,6 +136,13 @@ class ClearsWhateverTheCase(Store):
 class ClearsTheFirstPage(Store):
     def clear(self, prefix: str) -> int:
         return self.delete([key for key in self.entries if key.startswith(prefix)][:100])
+
+
+class ClearsByTheBeginning(Store):
+    """Looks at no more of a prefix than fits into an index of its store."""
+
+    def clear(self, prefix: str) -> int:
+        return super().clear(prefix[:400])
 
 
 class ClearsWithoutProgress(LineLayer):
@@ -280,6 +287,28 @@ class Grows(Store):
         return
 
 
+class EmptiesItselfWhenFull(Store):
+    def _make_room(self) -> None:
+        if len(self.entries) > self.max_entries or self._bytes > self.max_bytes:
+            last = next(reversed(self.entries))
+            self.delete([key for key in self.entries if key != last])
+
+
+class RefusesWhenFull(Store):
+    """Makes room for one value, and takes no larger one than that which went."""
+
+    def put(self, items: Mapping[str, str], ttl: float) -> None:
+        for key, value in items.items():
+            if self._bytes + len(value) - len(next(iter(self.entries.values()), ("",))[0]) > self.max_bytes:
+                raise MemoryError("there is no room")
+            super().put({key: value}, ttl)
+
+
+class EvictsHolds(Store):
+    def may_go(self, value: str) -> bool:
+        return True
+
+
 class EmptiesOnClose(LineLayer):
     def close(self) -> None:
         self.clear("")
@@ -329,13 +358,27 @@ class SharesOverAFork(LineLayer):
         return self._idle.setdefault(0, [])
 
 
+class LocksOverAFork(LineLayer):
+    """Takes turns by a lock that a child inherits as it is."""
+
+    lock = threading.Lock()
+
+    def ask(self, verb: str, *args: Any) -> Any:
+        if not LocksOverAFork.lock.acquire(timeout=0.5):
+            raise TimeoutError("the others take too long")
+        try:
+            return super().ask(verb, *args)
+        finally:
+            LocksOverAFork.lock.release()
+
+
 class OneConnectionForAllThreads(LineLayer):
     """Has one connection for each process, and lets threads use it at once."""
 
     def take(self) -> Connection:
         own = self.idle()
         if not own:
-            own.append(self.connection(*self._at))
+            own.append(self.connection(*self._at[:2], 2.0))
         return own[0]
 
 
@@ -358,18 +401,6 @@ class RemembersItsFirstLoop(AwaitedLayer):
     async def run(self, verb: str, *args: Any) -> Any:
         self.loop = self.loop or asyncio.get_running_loop()
         return await self.loop.run_in_executor(None, getattr(self._layer, verb), *args)
-
-
-class BlocksTheNext(AwaitedLayer):
-    """Waits for a lock on the loop of the one who has it."""
-
-    def __init__(self, *at: Any) -> None:
-        super().__init__(*at)
-        self._lock = threading.Lock()
-
-    async def run(self, verb: str, *args: Any) -> Any:
-        with self._lock:
-            return await super().run(verb, *args)
 
 
 class CachesInFront(LineLayer):
@@ -413,7 +444,7 @@ class ReusesLateLines(LineLayer):
 class _TakesHalves(Connection):
     def understood(self, line: bytes) -> Any:
         if not line.endswith(b"\n") and line.startswith(b'[["'):
-            return [line[3:].decode("unicode-escape").rstrip('"]')]
+            return [line[3:].decode("unicode-escape", "ignore").rstrip('"]')]
         return super().understood(line)
 
 

@@ -80,7 +80,10 @@ class Store:
 
     def _make_room(self) -> None:
         while len(self.entries) > self.max_entries or self._bytes > self.max_bytes:
-            self._remove(next(iter(self.entries)))
+            self._remove(next(key for key, (value, _) in self.entries.items() if self.may_go(value)))
+
+    def may_go(self, value: str) -> bool:
+        return not epochs.decoded(value.encode("latin-1"))
 
 
 class LineServer(socketserver.ThreadingTCPServer):

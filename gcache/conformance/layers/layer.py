@@ -127,8 +127,13 @@ class LayerPart(Suite):
     late_sec: ClassVar[float] = 0.0
     """For how many seconds after its end an entry may still be answered."""
 
-    deadline_sec: ClassVar[float] = 5.0
+    deadline_sec: ClassVar[float] = 2.0
     """In how many seconds every operation has ended, however bad the line to the server is."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the layer declares how much it keeps."""
+        return bool(self.max_entries or self.max_bytes)
 
     @pytest.fixture
     def make_layer(self) -> Callable[[], Any]:

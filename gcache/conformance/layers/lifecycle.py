@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import pickle
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gcache.conformance._sides import Layer
 from gcache.conformance._together import Child
 from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.suite import needs
+from gcache.core import epochs
 
 _ROUNDS = 100
 _FILES = Path("/proc/self/fd")
@@ -108,6 +110,29 @@ class Lifecycle(LayerPart, topic="threads, loops, processes"):
 
         assert self._expected("parent") == ours
         assert self._expected("child") == theirs
+
+    def test_fork_beside_busy_threads(self, layers: Layers, layer: Layer, prefix: str) -> None:
+        """A child that is forked while other threads are using the layer can use it as well.
+
+        The child has none of those threads, but the locks that they held, and what they had half done.
+        """
+        layer.put({f"{prefix}before": b"before"}, 60)
+        ended = threading.Event()
+
+        def work(number: int) -> list[bytes]:
+            if number == 0:
+                try:
+                    return [Child(lambda: layer.one(f"{prefix}before")).result() for _ in range(8)]
+                finally:
+                    ended.set()
+            while not ended.is_set():
+                layer.put({f"{prefix}{number}": bytes(1000)}, 60)
+            return []
+
+        found, *_ = layers.in_threads(4, work)
+
+        lost = set() if self.shared else {None}  # what a thread was changing is nobody's in the child
+        assert {b"before"} >= set(found) - lost
 
     @needs("shared")
     def test_processes_see_each_other(self, layers: Layers, layer: Layer, prefix: str) -> None:
@@ -226,13 +251,15 @@ class Bounds(LayerPart, topic="bounded"):
 
         A cache that grows without end takes its application down.
         """
-        names = [f"{prefix}{n}" for n in range(3 * (self.max_entries or 0))]
-        for name in names:
+        room = self.max_entries or 0
+        names = [f"{prefix}{n}" for n in range(3 * room)]
+        for n, name in enumerate(names):
             layer.put({name: name.encode()}, 600)
             assert name.encode() == layer.one(name), "what was put just now must be there"
-        found = [value for value in layer.get(names) if value is not None]
+            if n == room + room // 10:
+                assert self._count(layer, names) > room // 4, "most of the room is empty"
 
-        assert len(found) <= (self.max_entries or 0)
+        assert self._count(layer, names) <= room
 
     @needs("max_bytes")
     def test_max_bytes(self, layer: Layer, prefix: str) -> None:
@@ -240,11 +267,45 @@ class Bounds(LayerPart, topic="bounded"):
 
         A disk that is full hurts more than the cache.
         """
-        size = (self.max_bytes or 0) // 50
-        names = [f"{prefix}{n}" for n in range(150)]
-        for name in names:
+        room = self.max_bytes or 0
+        size = min(room // 50, self.max_value_bytes or room)
+        names = [f"{prefix}{n}" for n in range(3 * room // size)]
+        for n, name in enumerate(names):
             layer.put({name: bytes(size)}, 600)
-            assert bytes(size) == layer.one(name), "what was put just now must be there"
-        found = [value for value in layer.get(names) if value is not None]
+            assert size == len(layer.one(name) or b""), "what was put just now must be there"
+            if n == len(names) * 11 // 30:
+                assert self._count(layer, names) * size > room // 4, "most of the room is empty"
 
-        assert len(found) * size <= (self.max_bytes or 0)
+        assert self._count(layer, names) * size <= room
+
+    @needs("max_bytes")
+    def test_sizes_of_all_kinds(self, layer: Layer, prefix: str) -> None:
+        """A full layer makes room for a value of any size, small ones after large ones and over large ones.
+
+        Room is found in pieces; a layer that stays full once it is full is off without anybody's knowing.
+        """
+        room = self.max_bytes or 0
+        largest = min(room // 50, self.max_value_bytes or room)
+        for turn in range(3 * room // largest):
+            for name, size in (("large", largest), ("small", 100), ("middle", largest // 7)):
+                key = f"{prefix}{name}:{turn % 60}"
+                layer.put({key: bytes(size)}, 600)
+
+                assert size == len(layer.one(key) or b"")
+
+    @needs("bounded", "authority", "atomic_retire")
+    def test_a_hold_outlives_eviction(self, layer: Layer, prefix: str) -> None:
+        """A hold that retire() has put stands until its end, whatever else comes into a full layer.
+
+        While it stands nothing of its entity is cached. If it went, readers would cache what is just
+        being changed. Entries and epochs may go at any time: that costs misses.
+        """
+        layer.retire(f"{prefix}epoch", "holder", 600)
+        size = min((self.max_bytes or 50_000) // 50, self.max_value_bytes or 1000)
+        for n in range(max(150, 3 * (self.max_entries or 0))):
+            layer.put({f"{prefix}{n}": bytes(size)}, 600)
+
+        assert "hold" == epochs.standing(layer.one(f"{prefix}epoch"))
+
+    def _count(self, layer: Layer, names: list[str]) -> int:
+        return sum(value is not None for value in layer.get(names))

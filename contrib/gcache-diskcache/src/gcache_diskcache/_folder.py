@@ -21,6 +21,7 @@ from gcache import GCacheError
 _SETTINGS = DEFAULT_SETTINGS | {"eviction_policy": "least-recently-stored", "sqlite_mmap_size": 0}
 _PRAGMAS = ("synchronous = NORMAL", "trusted_schema = OFF", "cell_size_check = ON")
 _RETRY_SEC = 0.005
+_PROTECT = "UPDATE Cache SET store_time = expire_time WHERE key = ? AND raw = 1"
 _PAGE = 1000
 _CLEAR = (
     "DELETE FROM Cache WHERE rowid IN (SELECT rowid FROM Cache WHERE raw = 1 AND key >= ? AND key < ? "
@@ -75,6 +76,11 @@ class Folder(Cache):  # type: ignore[misc]  # diskcache has no types
         finally:
             self._con.execute("PRAGMA synchronous = NORMAL")
 
+    def hold(self, key: str, hold: bytes, life_sec: float) -> None:
+        """Store what is not to be evicted before its end: as if it had been stored only then."""
+        self.set(key, hold, expire=life_sec)
+        self._con.execute(_PROTECT, (self._disk.put(key)[0],))
+
     def remove_page(self, prefix: str) -> int:
         """Remove up to a thousand keys that begin with `prefix`; return how many."""
         start, _ = self._disk.put(prefix)
@@ -84,6 +90,10 @@ class Folder(Cache):  # type: ignore[misc]  # diskcache has no types
     def reset(self, key: str, value: Any = ENOVAL, update: bool = True) -> Any:
         """Set one of diskcache's own settings; the database may name others."""
         return super().reset(key, value, update) if key in _SETTINGS or key in METADATA else None
+
+    def after_fork(self) -> None:
+        """Leave the connection to the parent: SQLite forbids a child to use it, and to close it."""
+        self._parents, self._shared, self._txn_id = self._shared, None, None
 
     def close(self) -> None:
         connection, self._shared = self._shared, None

@@ -43,9 +43,10 @@ class DiskLayer:
         self.size = size
         self.timeout_sec = timeout_sec
         self._is_closed = False
+        self._process, self._lock = os.getpid(), threading.Lock()
         try:
             os.makedirs(self.path, 0o700, exist_ok=True)
-            self._open()
+            self._folder = Folder(self.path, size - size // 8, timeout_sec)
         except (OSError, sqlite3.Error) as error:
             raise GCacheConfigError(
                 f"The folder {self.path!r} cannot be used ({error}): name one that this user may write to."
@@ -89,7 +90,7 @@ class DiskLayer:
             if hold is None:
                 folder.delete(key)
             else:
-                folder.set(key, hold, expire=life_sec)
+                folder.hold(key, hold, life_sec)
 
     def close(self) -> None:
         with self._held() as folder:
@@ -103,8 +104,8 @@ class DiskLayer:
     def _held(self) -> Generator[Folder]:
         """Have the folder to oneself, in this process."""
         if self._process != os.getpid():
-            self._parents = self._folder  # SQLite forbids a fork to use it, and to close it
-            self._open()
+            self._process, self._lock = os.getpid(), threading.Lock()
+            self._folder.after_fork()
         if not self._lock.acquire(timeout=self.timeout_sec):
             raise TimeoutError(f"Other threads have had {self.path} for {self.timeout_sec} s.")
         try:
@@ -113,10 +114,6 @@ class DiskLayer:
             yield self._folder
         finally:
             self._lock.release()
-
-    def _open(self) -> None:
-        self._process, self._lock = os.getpid(), threading.Lock()
-        self._folder = Folder(self.path, self.size - self.size // 8, self.timeout_sec)
 
     def _check_sizes(self, items: Mapping[str, bytes]) -> None:
         for key, value in items.items():
