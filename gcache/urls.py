@@ -80,6 +80,11 @@ class LayerURL:
                 f"A {self.scheme}:// URL has no place for {' and '.join(needless)}: leave it out."
             )
 
+    def need(self, part: Part, example: str) -> None:
+        """Raise GCacheConfigError if the URL lacks `part`; `example` is a URL that has it."""
+        if not {"login": self.username, "hosts": self.hosts, "path": self.path.strip("/")}[part]:
+            raise GCacheConfigError(f"A {self.scheme}:// URL names no {part}: write {example}.")
+
     def default(self, **options: object) -> Self:
         """Return the URL with those of `options` that it does not give itself."""
         given = {name for name, _ in self.query}

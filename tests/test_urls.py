@@ -250,3 +250,11 @@ def test_a_default_stands_where_the_url_says_nothing() -> None:
     url = LayerURL.parse("memory?name=a").default(name="b", max_entries=5)
 
     assert {"name": "a", "max_entries": 5} == url.options(name=str, max_entries=int)
+
+
+def test_needed_part() -> None:
+    """A part that a layer cannot do without is an error where it is missing, with an example that has it."""
+    LayerURL.parse("disk:///var/cache").need("path", "disk:///var/cache/shop")
+    for text in ("disk", "disk://", "disk:///", "disk://?name=x"):
+        with pytest.raises(GCacheConfigError, match="names no path: write disk:///var/cache/shop"):
+            LayerURL.parse(text).need("path", "disk:///var/cache/shop")

@@ -31,8 +31,8 @@ def test_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("disk://", "names no folder: write disk:///"),
-        ("disk:///", "names no folder"),
+        ("disk://", "names no path: write disk:///var/cache/shop"),
+        ("disk:///", "names no path"),
         ("disk://var/cache", "no place for hosts"),
         ("disk:///x?sise=1GB", "no option 'sise': it knows name, size, timeout_sec"),
         ("disk:///x?size=big", "size is 'big'"),

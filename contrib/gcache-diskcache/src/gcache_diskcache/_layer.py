@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 _SMALLEST = 2**20
 
+# Nobody is within SQLite while this process forks: what its threads had locked would stay locked in a child.
+_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
 
 class DiskLayer:
     """Keeps bytes in the folder `path`, for the processes of one host: `DiskLayer("/var/cache/shop")`.
@@ -43,7 +48,7 @@ class DiskLayer:
         self.size = size
         self.timeout_sec = timeout_sec
         self._is_closed = False
-        self._process, self._lock = os.getpid(), threading.Lock()
+        self._process = os.getpid()
         try:
             os.makedirs(self.path, 0o700, exist_ok=True)
             self._folder = Folder(self.path, size - size // 8, timeout_sec)
@@ -103,17 +108,17 @@ class DiskLayer:
     @contextmanager
     def _held(self) -> Generator[Folder]:
         """Have the folder to oneself, in this process."""
-        if self._process != os.getpid():
-            self._process, self._lock = os.getpid(), threading.Lock()
-            self._folder.after_fork()
-        if not self._lock.acquire(timeout=self.timeout_sec):
-            raise TimeoutError(f"Other threads have had {self.path} for {self.timeout_sec} s.")
+        if not _lock.acquire(timeout=self.timeout_sec):
+            raise TimeoutError(f"Other threads have had their layers on disk for {self.timeout_sec} s.")
         try:
+            if self._process != os.getpid():
+                self._process = os.getpid()
+                self._folder.after_fork()
             if self._is_closed:
                 raise GCacheClosed(f"The layer {self.name!r} was closed: make another.")
             yield self._folder
         finally:
-            self._lock.release()
+            _lock.release()
 
     def _check_sizes(self, items: Mapping[str, bytes]) -> None:
         for key, value in items.items():
@@ -129,6 +134,5 @@ def from_url(url: LayerURL) -> DiskLayer:
     from gcache.urls import seconds, size
 
     url.only("path")
-    if not url.path.strip("/"):
-        raise GCacheConfigError("A disk:// URL names no folder: write disk:///var/cache/shop.")
+    url.need("path", "disk:///var/cache/shop")
     return DiskLayer(url.path, **url.options(name=str, size=size, timeout_sec=seconds))
