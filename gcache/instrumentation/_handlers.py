@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter, Histogram
+    from prometheus_client import Counter, Gauge, Histogram
 
     from gcache.core.events import (
         Disabled,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Serialization,
         Shadow,
         Size,
+        Skipping,
     )
 
 Handler: TypeAlias = Callable[[Any], None]
@@ -86,6 +87,18 @@ def measured(child_of: Callable[[tuple[str, ...]], Handler]) -> Handler:
         except KeyError:
             child = children[labels] = child_of(labels)
         child(event[-1])
+
+    return handle
+
+
+def switched(is_on: Gauge, times: Counter) -> Handler:
+    """Say in one family whether something is on, and count in the other how often it was switched on."""
+
+    def handle(event: Skipping) -> None:
+        *labels, state = event
+        is_on.labels(*labels).set(state)
+        if state:
+            times.labels(*labels).inc()
 
     return handle
 
