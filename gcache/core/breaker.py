@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from gcache.core.notices import described
 
@@ -18,13 +18,17 @@ MOST_PROBES = 4
 
 
 class Probe:
-    """One operation that finds out whether a layer answers again."""
+    """One operation that finds out whether a layer answers again.
 
-    __slots__ = ("__weakref__", "began", "turn")
+    It runs beside the call that has leave for it, unless it `is_in_person`.
+    """
 
-    def __init__(self, turn: int, began: float) -> None:
+    __slots__ = ("__weakref__", "began", "is_in_person", "turn")
+
+    def __init__(self, turn: int, began: float, is_in_person: bool) -> None:
         self.turn = turn
         self.began = began
+        self.is_in_person = is_in_person
 
 
 class Breaker:
@@ -36,8 +40,8 @@ class Breaker:
     shortened at random, by half at most, so that processes do not probe in step.
 
     `turn` grows whenever it opens or closes. Whoever begins an operation remembers it and says it at the end,
-    so that what began before counts no more. `is_marked` tells whether the last failure has not been followed
-    by a success, which makes a difference then and only then. `clock` is monotonic, in seconds;
+    so that what began before counts no more. `is_marked` tells whether there was a failure since the last
+    success: only then is there a need to tell of the next one. `clock` is monotonic, in seconds;
     `chance` returns a number from 0 to below 1. `opened` is called with what is wrong, `closed` with how
     many seconds it was open; both under a lock, in their order.
     """
@@ -54,17 +58,17 @@ class Breaker:
         self.is_marked = False
         self.turn = 0
         self.trouble = ""
-        self._failures = 0
         self.clock = clock
         self._chance = chance
         self._opened = opened
         self._closed = closed
         self._most_failures = most_failures
+        self._failures = 0
         self._cost_sec = 0.0
         self._pause_sec = 0.0
         self._since = float("-inf")
         self._due = 0.0
-        self._probe: Probe | None = None
+        self._last: ref[Probe] | None = None
         self._make_own()
 
     def succeeded(self, turn: int) -> None:
@@ -90,7 +94,8 @@ class Breaker:
     def probe(self) -> Probe | None:
         """Return the leave to probe, if it is time; to one who asks, and to nobody else until it ended.
 
-        Should it never end, the next one gets leave after 2 s, but four are under way at most.
+        Should it never end, the next one gets leave after 2 s, but four are under way at most. After one that
+        ended with its event loop, which may be the way of them all here, the next one is in person.
         """
         if self.clock() < self._due:
             return None
@@ -99,7 +104,8 @@ class Breaker:
             if not self.is_open or now < self._due or len(self._probes) >= MOST_PROBES:
                 return None
             self._due = now + PATIENCE_SEC
-            self._probe = probe = Probe(self.turn, now)
+            probe = Probe(self.turn, now, self._last is not None and self._last() is None)
+            self._last = ref(probe)
             self._probes.add(probe)
             return probe
 
@@ -107,9 +113,12 @@ class Breaker:
         """Take note of what came of a probe."""
         with self._lock:
             self._probes.discard(probe)
+            is_last = self._last is not None and self._last() is probe
+            if is_last:
+                self._last = None
             if error is None:
                 self.succeeded(probe.turn)
-            elif probe.turn == self.turn and probe is self._probe:
+            elif is_last and probe.turn == self.turn:
                 self.trouble = described(error)
                 self._pause(2 * self._pause_sec, probe.began)
 
@@ -117,7 +126,7 @@ class Breaker:
         """Take note that a probe was ended from outside, which says nothing of the layer."""
         with self._lock:
             self._probes.discard(probe)
-            if probe is self._probe:
+            if self._last is not None and self._last() is probe:
                 self._due = self.clock()
 
     def after_fork(self) -> None:
@@ -128,12 +137,14 @@ class Breaker:
     def _make_own(self) -> None:
         self._lock = threading.RLock()  # a sink, or a log handler, may call what calls this
         self._probes: WeakSet[Probe] = WeakSet()  # weak, as a coroutine that never began ends unheard
+        self._last = None
 
     def _switch(self, is_open: bool) -> None:
         now = self.clock()
         lasted, self._since = now - self._since, now
         self.turn += 1
         self.is_open = is_open
+        self._last = None
         if is_open:
             self._pause(FIRST_PAUSE_SEC if lasted > SETTLED_SEC else 2 * self._pause_sec, now)
             self._opened(self.trouble)

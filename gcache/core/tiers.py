@@ -79,18 +79,15 @@ class Tier:
         While the breaker is open the outcome is LayerSkipped, unless the caller `insists` or asks for what
         silence would leave undone: to delete, clear or close.
         """
-        if self.breaker is None or verb == "close":
+        if self.in_process or verb == "close":
             return self._do(runtime, verb, args)
-        return self._watched(runtime, self.breaker, verb, args, insists)
+        return self._watched(runtime, verb, args, insists)
 
-    async def get(
+    def get(
         self, runtime: Runtime, keys: Sequence[str], insists: bool = False
-    ) -> Outcome[Sequence[Any]]:
+    ) -> Coroutine[Any, Any, Outcome[Sequence[Any]]]:
         """Have the layer read `keys`. An answer that is not one value for each key is a failure, too."""
-        outcome = await self.attempt(runtime, "get", keys, insists=insists)
-        if outcome.error is None and not _answers(outcome.value, keys):
-            return Outcome(error=TypeError(f"get() of {len(keys)} keys returned {outcome.value!r:.80}"))
-        return outcome
+        return self._watched(runtime, "get", (keys,), insists)
 
     def after_fork(self) -> None:
         """Make the child's locks its own, and forget what only the parent's threads can finish."""
@@ -108,31 +105,48 @@ class Tier:
         return runtime.attempt(operation, *args)
 
     async def _watched(
-        self, runtime: Runtime, breaker: Breaker, verb: Verb, args: tuple[Any, ...], insists: bool
+        self, runtime: Runtime, verb: Verb, args: tuple[Any, ...], insists: bool
     ) -> Outcome[Any]:
         """Do it under the eyes of the breaker, unless that is open."""
+        breaker = self.breaker
+        if breaker is None:
+            return _checked(verb, args, await self._do(runtime, verb, args))
         if breaker.is_open and not insists and verb in _SKIPPED:
-            if verb == "get" and (probe := breaker.probe()) is not None:
-                runtime.spawn(self._probe(runtime, breaker, probe, args))
-            return Outcome(error=LayerSkipped(f"The layer {self.name!r} keeps failing: {breaker.trouble}"))
+            return await self._skipped(runtime, breaker, verb, args)
         turn, began = breaker.turn, breaker.clock()
-        outcome = await self._do(runtime, verb, args)
-        error = outcome.error
-        if error is None or isinstance(error, EntryTooLarge):
+        outcome = _checked(verb, args, await self._do(runtime, verb, args))
+        if outcome.error is None:
             if breaker.is_marked:
                 breaker.succeeded(turn)
-        else:
-            breaker.failed(turn, breaker.clock() - began, error)
+        elif not isinstance(outcome.error, EntryTooLarge):  # which says nothing of the layer
+            breaker.failed(turn, breaker.clock() - began, outcome.error)
         return outcome
 
-    async def _probe(self, runtime: Runtime, breaker: Breaker, probe: Probe, args: tuple[Any, ...]) -> None:
+    async def _skipped(
+        self, runtime: Runtime, breaker: Breaker, verb: Verb, args: tuple[Any, ...]
+    ) -> Outcome[Any]:
+        if verb == "get" and (probe := breaker.probe()) is not None:
+            if probe.is_in_person:
+                return await self._probe(runtime, breaker, probe, args)
+            runtime.spawn(self._probe_beside(runtime, breaker, probe, args))
+        return Outcome(error=LayerSkipped(f"The layer {self.name!r} keeps failing: {breaker.trouble}"))
+
+    async def _probe_beside(
+        self, runtime: Runtime, breaker: Breaker, probe: Probe, args: tuple[Any, ...]
+    ) -> None:
         """Read what a caller would have read, for nobody."""
+        await self._probe(runtime, breaker, probe, args)
+
+    async def _probe(
+        self, runtime: Runtime, breaker: Breaker, probe: Probe, args: tuple[Any, ...]
+    ) -> Outcome[Any]:
         try:
-            outcome = await self._do(runtime, "get", args)
+            outcome = _checked("get", args, await self._do(runtime, "get", args))
         except BaseException:
             breaker.abandoned(probe)
             raise
         breaker.probed(probe, outcome.error)
+        return outcome
 
     def _made(self) -> dict[Verb, Operation[..., Any]]:
         if not self._operations and self._make is not None:
@@ -164,8 +178,14 @@ async def _failed(error: Exception) -> Outcome[Any]:
     return Outcome(error=error)
 
 
-def _answers(values: Any, keys: Sequence[str]) -> bool:
-    return hasattr(values, "__len__") and len(values) == len(keys)
+def _checked(verb: Verb, args: tuple[Any, ...], outcome: Outcome[Any]) -> Outcome[Any]:
+    """Return what came of an operation. A read that does not give a value for each key is a failure, too."""
+    if verb != "get" or outcome.error is not None:
+        return outcome
+    [keys], values = args, outcome.value
+    if hasattr(values, "__len__") and len(values) == len(keys):
+        return outcome
+    return Outcome(error=TypeError(f"get() of {len(keys)} keys returned {values!r:.80}"))
 
 
 def link(tiers: Sequence[Tier]) -> Sequence[Tier]:
