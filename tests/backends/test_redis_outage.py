@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
 
 
 class Side:
-    """Reads from threads, or on an event loop, through an instance with nothing but Redis and its defaults."""
+    """Reads from threads, or on an event loop, with nothing but Redis and the defaults."""
 
     def __init__(self, port: int, is_async: bool) -> None:
         self.is_async = is_async
