@@ -118,7 +118,7 @@ class Breaker:
                 self._last = None
             if error is None:
                 self.succeeded(probe.turn)
-            elif is_last and probe.turn == self.turn:
+            elif is_last:
                 self.trouble = described(error)
                 self._pause(2 * self._pause_sec, probe.began)
 

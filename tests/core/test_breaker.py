@@ -83,7 +83,7 @@ class TestOpening:
             layer.fail(2, cost_sec=0.15)
             layer.answer()
 
-        assert not layer.breaker.is_open
+        assert [] == layer.told
         assert not layer.breaker.is_marked
 
     @pytest.mark.parametrize(("costs", "is_open"), [([0.5], True), ([0.2, 0.2], True), ([0.3], False)])
@@ -211,6 +211,20 @@ class TestProbesThatNeverEnd:
             stuck.append(layer.breaker.probe())
 
         assert MOST_PROBES == sum(probe is not None for probe in stuck)
+
+    def test_ended_ones(self, layer: Layer) -> None:
+        """Those that have ended are not among them."""
+        layer.fail(3)
+        ended = []
+        for number in range(20):
+            layer.clock.advance(LONGEST_PAUSE_SEC)
+            ended.append(layer.probe())
+            if number % 2:
+                layer.breaker.abandoned(ended[-1])
+            else:
+                layer.breaker.probed(ended[-1], DOWN)
+
+        assert 20 == len(ended)
 
     def test_failing_late(self, layer: Layer) -> None:
         """One that fails after the next has begun does not count."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -184,17 +185,54 @@ class TestThreads:
         assert MOST_THREADS == len(begun)
         assert "32 operations that took over 0.02 s have not ended." == str(outcome.error)
 
-    def test_free_again(self, gate: threading.Event) -> None:
-        """When the stuck ones have ended there is room again, and what nobody waits for is not begun."""
-        limit, dropped = Limit(SHORT_SEC), []
-        in_threads(MOST_THREADS, lambda number: _failed(limit, gate.wait))
-        limit._late.pop()  # room in the queue, but no thread
-        _failed(limit, lambda: dropped.append(1))
-        gate.set()
-        wait_until(lambda: not limit._tasks, sentence="all have ended")
+    async def test_stuck_for_loops(self, gate: threading.Event) -> None:
+        """Those that callers on loops have given up are stuck as well."""
+        limit, runtime = Limit(SHORT_SEC), LoopRuntime()
+        operation = Operation(gate.wait, limit=limit)
+        await asyncio.gather(*[runtime.attempt(operation) for _ in range(MOST_THREADS)])
 
-        assert [] == dropped
-        assert 1 == Limit.call(limit, lambda: 1)
+        assert MOST_THREADS == len(limit._late)
+
+    def test_free_again(self, gate: threading.Event) -> None:
+        """When the stuck ones have ended there is room again."""
+        limit = Limit(SHORT_SEC)
+        in_threads(MOST_THREADS, lambda number: _failed(limit, gate.wait))
+        stuck = len(limit._late)
+        gate.set()
+        wait_until(lambda: not limit._late, sentence="all have ended")
+
+        assert MOST_THREADS == stuck
+        assert 1 == limit.call(lambda: 1)
+
+    def test_not_begun(self, gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What nobody waits for any more is not begun when its turn comes."""
+        monkeypatch.setattr(limits, "MOST_THREADS", 1)
+        limit, begun = Limit(SHORT_SEC), []
+        limit.begin(gate.wait)
+        _failed(limit, lambda: begun.append(1))
+        gate.set()
+        wait_until(lambda: not limit._tasks, sentence="the queue is empty")
+
+        assert [] == begun
+
+    def test_comes_as_a_thread_ends(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is handed over in the moment in which the only thread would end is done."""
+        monkeypatch.setattr(limits, "MOST_THREADS", 1)
+        limit = Limit(LONG_SEC)
+
+        class Sly(SimpleQueue[Any]):
+            def get(self, *args: Any, **kwargs: Any) -> Any:
+                if not futures:
+                    futures.append(limit.begin(lambda: 1))
+                    raise Empty
+                return super().get(*args, **kwargs)
+
+        futures: list[Any] = []
+        limit._queue = Sly()
+        limit.begin(lambda: 0)
+        wait_until(lambda: bool(futures), sentence="something is handed over")
+
+        assert 1 == futures[0].result(10)
 
     def test_idle(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A thread that has had nothing to do for a while ends, and another one takes its place."""
@@ -326,6 +364,7 @@ class TestLayers:
 
         assert ["gcache-limited"] == [name for name in threads if "limited" in name]
         assert 2 == len(threads)
+        assert [True, False, True] == [tier._limit is None for tier in gcache._engine.chain.tiers]
 
     def test_late_put(
         self, make_gcache: Callable[..., GCache], clock: Clock, side: Any, recorded: Recorded

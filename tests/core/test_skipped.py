@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -19,10 +20,12 @@ from gcache import (
     MemoryLayer,
 )
 from gcache.conformance.waiting import wait_until
-from gcache.core.breaker import FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC
+from gcache.core.breaker import FIRST_PAUSE_SEC, LONGEST_PAUSE_SEC, Breaker
 from gcache.core.epochs import standing
 from gcache.core.events import Error, Get, Miss, Skipping
-from tests.core.layers import AsyncLayer, BothSidedLayer, SyncLayer
+from gcache.core.runtime import ThreadRuntime, drive
+from gcache.core.tiers import Tier
+from tests.core.layers import AsyncLayer, BothSidedLayer, RetiringLayer, SyncLayer
 from tests.core.stage import Clock, Recorded, Source, SyncSide, in_threads
 
 if TYPE_CHECKING:
@@ -301,6 +304,8 @@ class TestProbes:
             async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
                 if self.is_silent:
                     await asyncio.Event().wait()
+                for _ in range(20):  # the loop is over before
+                    await asyncio.sleep(0)
                 return await super().aget(keys)
 
         remote = Silent("remote", clock)
@@ -320,9 +325,8 @@ class TestProbes:
             clock.advance(LONGEST_PAUSE_SEC)
             asyncio.run(get_user(1))
             remote.is_silent = False
-            for _ in range(2):
-                clock.advance(LONGEST_PAUSE_SEC)
-                asyncio.run(get_user(1))
+            gc.collect()
+            asyncio.run(get_user(1))
 
         [tier] = gcache._engine.chain.tiers
         assert tier.breaker is not None
@@ -390,6 +394,22 @@ class TestInvalidating:
         assert [Skipping("remote", 1), Skipping("remote", 0)] == recorded.of(Skipping)
         assert before not in after
         assert 1 == len(set(after))
+
+    def test_made_when_it_is_told(self, make_gcache: Callable[..., GCache], clock: Clock, side: Any) -> None:
+        """A layer that could not be made before is told in one step, if that is what it has."""
+        remote = RetiringLayer("remote", clock)
+        gcache = make_gcache(layers=[remote])
+        get_user = side.cached(gcache, Source(), track_for_invalidation=True)
+        [tier] = gcache._engine.chain.tiers
+        with gcache.enable():
+            open_it(get_user, remote)
+            tier._operations, tier._make = {}, lambda: remote
+            with pytest.raises(InvalidationPending):
+                side.do(gcache, "invalidate", *ENTITY)
+            remote.failing = set()
+            wait_until(lambda: not gcache._engine.chain.removal.pending._debts, sentence="it is told")
+
+        assert {"retire"} == {verb for verb, _ in remote.log}
 
     def test_hold_is_told_in_the_end(self, gcache: GCache, remote: Any, get_tracked: Any, side: Any) -> None:
         """A buffer that is pending is set when the layer is back."""
@@ -477,10 +497,94 @@ class TestRemoving:
 
         assert 1 == len(remote.asked("get"))
 
-    def test_closing(self, gcache: GCache, remote: Any, get_user: Any, side: Any) -> None:
-        """A skipped layer is closed with its instance."""
+    def test_closing(self, gcache: GCache, remote: Any, get_user: Any, side: Any, recorded: Recorded) -> None:
+        """A skipped layer is closed with its instance, which does not mean that it answers."""
         with gcache.enable():
             open_it(get_user, remote)
+            remote.failing = set()
+        recorded.forget()
         side.do(gcache, "close")
 
         assert [("close", None)] == remote.log
+        assert [] == recorded.of(Skipping)
+
+
+class TestVerbs:
+    """One layer, verb by verb."""
+
+    ARGUMENTS: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "get": (["key"],),
+        "put": ({"key": b"value"}, 60),
+        "add": ("key", b"value", 60),
+        "retire": ("key", "", 0),
+        "delete": (["key"],),
+        "clear": ("urn:",),
+    }
+
+    @pytest.fixture
+    def layer(self, clock: Clock) -> RetiringLayer:
+        return RetiringLayer("remote", clock)
+
+    @pytest.fixture
+    def tier(self, layer: RetiringLayer, clock: Clock) -> Tier:
+        tier = Tier("remote", layer=layer)
+        tier.breaker = Breaker(clock.monotonic, lambda: 0.0, lambda trouble: None, lambda open_sec: None)
+        return tier
+
+    def attempt(self, tier: Tier, verb: Any, **options: bool) -> Exception | None:
+        return drive(tier.attempt(ThreadRuntime(), verb, *self.ARGUMENTS[verb], **options)).error
+
+    @pytest.mark.parametrize("verb", ARGUMENTS)
+    def test_open(self, tier: Tier, layer: RetiringLayer, clock: Clock, verb: str) -> None:
+        """What reads and writes is skipped, unless its caller insists; what removes is not."""
+        layer.failing = {"*"}
+        for _ in range(3):
+            self.attempt(tier, "get")
+        layer.log.clear()
+        if verb != "get":
+            clock.advance(LONGEST_PAUSE_SEC)  # and it is no probe
+        error = self.attempt(tier, verb)
+        was_asked = bool(layer.log)
+        assert tier.breaker is not None
+        is_leave_left = tier.breaker.probe() is not None
+        self.attempt(tier, verb, insists=True)
+
+        assert (verb in {"delete", "clear"}) == was_asked
+        assert isinstance(error, LayerSkipped) != was_asked
+        assert (verb != "get") == is_leave_left
+        assert verb in {asked for asked, _ in layer.log}
+
+    @pytest.mark.parametrize("verb", ARGUMENTS)
+    def test_counts(self, tier: Tier, layer: RetiringLayer, verb: str) -> None:
+        """Whatever fails counts, and whatever is answered."""
+        assert tier.breaker is not None
+        layer.failing = {verb}
+        for _ in range(2):
+            self.attempt(tier, verb)
+        layer.failing = set()
+        self.attempt(tier, verb)
+        after_answer = tier.breaker.is_marked
+        layer.failing = {verb}
+        for _ in range(3):
+            self.attempt(tier, verb)
+
+        assert [False, True] == [after_answer, tier.breaker.is_open]
+
+    def test_too_large(self, tier: Tier, layer: RetiringLayer) -> None:
+        """That a value will not do is neither a failure nor an answer."""
+
+        def too_large(items: Any, ttl: float) -> None:
+            raise EntryTooLarge("too large")
+
+        assert tier.breaker is not None
+        layer.put = too_large  # type: ignore[method-assign]
+        tier._operations = tier._operations_of(layer)
+        for _ in range(5):
+            self.attempt(tier, "put")
+        before = tier.breaker.is_open
+        layer.failing = {"get"}
+        for _ in range(3):
+            self.attempt(tier, "get")
+            self.attempt(tier, "put")
+
+        assert [False, True] == [before, tier.breaker.is_open]
