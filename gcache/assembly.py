@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gcache.backends.memory import MemoryLayer
 from gcache.core.authority import Authority
+from gcache.core.breaker import Breaker
 from gcache.core.bus import Announcer
 from gcache.core.chain import Chain
 from gcache.core.engine import Engine
@@ -49,6 +51,8 @@ def assemble(config: GCacheConfig) -> Engine:
 
 def _engine(config: GCacheConfig, tiers: Sequence[Tier]) -> Engine:
     around = _surroundings(config, tiers)
+    for tier in tiers:
+        tier.breaker = None if tier.in_process else _breaker(around, tier.name)
     keys, generations, flights = UrnKeyBuilder(config.urn_prefix), Generations(), Flights()
     bus = config.invalidation_bus
     announcer = None if bus is None else Announcer(bus, config.urn_prefix)
@@ -61,6 +65,19 @@ def _engine(config: GCacheConfig, tiers: Sequence[Tier]) -> Engine:
     chain = Chain(around, tiers, keys, routes, Wire(around), flights, authority, removal)
     listener = None if announcer is None else Listener(around, announcer, removal)
     return Engine(around, chain, generations, _serializers(config.serializer), listener)
+
+
+def _breaker(around: Surroundings, name: str) -> Breaker:
+    troubles = around.troubles
+    return Breaker(
+        around.clock, _chance, partial(troubles.layer_opened, name), partial(troubles.layer_closed, name)
+    )
+
+
+def _chance() -> float:
+    import random
+
+    return random.random()
 
 
 def _surroundings(config: GCacheConfig, tiers: Sequence[Tier]) -> Surroundings:
@@ -78,16 +95,17 @@ def _tiers(config: GCacheConfig, made: ExitStack) -> list[Tier]:
     """Return the layers of the chain. What closes those that were made of a text is left with `made`."""
     if config.layers is not None:
         layers = [_layer(each, config, made) if isinstance(each, str) else each for each in config.layers]
-        return [Tier(layer.name, layer=layer) for layer in layers]
+        return [Tier(each.name, layer=each, timeout_sec=config.timeout_sec(each.name)) for each in layers]
+    timeout_sec = config.timeout_sec(CacheLayer.REMOTE)
     tiers = [Tier(CacheLayer.LOCAL, layer=MemoryLayer[Any](max_entries=config.local_max_entries))]
     if config.redis_config is not None:
         from gcache.backends.redis import RedisLayer
 
-        tiers.append(Tier(CacheLayer.REMOTE, layer=RedisLayer(config.redis_config)))
+        tiers.append(Tier(CacheLayer.REMOTE, layer=RedisLayer(config.redis_config), timeout_sec=timeout_sec))
     if (factory := config.redis_client_factory) is not None:
         from gcache.backends.redis import layer_of_factory
 
-        tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory)))
+        tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory), timeout_sec=timeout_sec))
     return tiers
 
 

@@ -56,6 +56,16 @@ def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
     return dict(ttl_sec)
 
 
+def _timeouts(timeout_sec: Mapping[str, float]) -> Mapping[str, float]:
+    _check_mapping("layer_timeout_sec", timeout_sec, '{"disk": 0.2}')
+    for layer, timeout in timeout_sec.items():
+        if number(f"layer_timeout_sec of layer {layer!r}", timeout) <= 0:
+            raise GCacheConfigError(
+                f"layer_timeout_sec of layer {layer!r} is {timeout!r}: give seconds above 0, or leave it out."
+            )
+    return dict(timeout_sec)
+
+
 def _percentages(what: str, crowd: str, percentages: Mapping[str, float]) -> Mapping[str, float]:
     _check_mapping(what, percentages, "{CacheLayer.LOCAL: 100}")
     for layer, percent in percentages.items():
@@ -203,6 +213,10 @@ class GCacheConfig:
     chain is the memory layer, followed by Redis if `redis_config` or `redis_client_factory` is given. The
     memory layer has room for `local_max_entries`, unless its text gives another `max_entries`.
 
+    `layer_timeout_sec` says for how many seconds an operation of a layer is waited for, by the layer's name,
+    or "*" for all that are not named; after that it counts as failed. Memory has no limit, nor has `clear`,
+    which takes as long as there is something to remove. A layer that is not named has only limits of its own.
+
     `invalidation_bus`, such as `RedisBus(RedisConfig(...))`, has invalidations and flushes reach the memory
     layers of other processes. Tracked use cases stay out of memory while it cannot be heard.
 
@@ -216,12 +230,17 @@ class GCacheConfig:
     layers: Sequence[str | CacheLayer[Any] | AsyncCacheLayer[Any]] | None = field(
         default=None, repr=_without_secrets
     )
+    layer_timeout_sec: Mapping[str, float] = field(factory=dict[str, float], converter=_timeouts)
     invalidation_bus: InvalidationBus | None = None
     urn_prefix: str = field(default=DEFAULT_PREFIX, converter=check_prefix)
     config_refresh_sec: float = 1.0
     local_max_entries: int = 100_000
     serializer: Serializer | None = None
     metrics: MetricsSink | None = None
+
+    def timeout_sec(self, layer: str) -> float | None:
+        """Return for how many seconds an operation of `layer` is waited for, None if nothing is said."""
+        return _said_of(layer, self.layer_timeout_sec)
 
     def __attrs_post_init__(self) -> None:
         ways = {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Serialization,
         Shadow,
         Size,
+        Skipping,
     )
 
 Handler: TypeAlias = Callable[[Any], None]
@@ -95,6 +96,18 @@ def measured(child_of: Callable[[tuple[str, ...]], Handler]) -> Handler:
         except KeyError:
             child = children[labels] = child_of(labels)
         child(event[-1])
+
+    return handle
+
+
+def switched(is_on: Gauge, times: Counter) -> Handler:
+    """Say in one family whether something is on, and count in the other how often it was switched on."""
+
+    def handle(event: Skipping) -> None:
+        *labels, state = event
+        labelled(is_on, labels).set(state)
+        if state:
+            labelled(times, labels).inc()
 
     return handle
 

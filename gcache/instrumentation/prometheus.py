@@ -22,9 +22,18 @@ from gcache.core.events import (
     Serialization,
     Shadow,
     Size,
+    Skipping,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
-from gcache.instrumentation._handlers import answered, compared, counted, labelled, measured, missed
+from gcache.instrumentation._handlers import (
+    answered,
+    compared,
+    counted,
+    labelled,
+    measured,
+    missed,
+    switched,
+)
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -177,11 +186,23 @@ class _Families:
         entries = self._gauge(
             "entries", Entries._fields[:-1], "livesum", "Entries that in-process layers hold now."
         )
+        is_open = self._gauge(
+            "layer_open",
+            Skipping._fields[:-1],
+            "livemax",
+            "Whether a layer is skipped (1), because it kept failing and has not answered since.",
+        )
+        opened = self._counter(
+            "layer_opened",
+            Skipping._fields[:-1],
+            "How often a layer began to be skipped, as it kept failing.",
+        )
         return {
             Get: measured(lambda labels: labelled(get, labels).observe),
             Serialization: measured(lambda labels: labelled(serialization, labels).observe),
             Size: measured(lambda labels: labelled(size, labels).observe),
             Entries: measured(lambda labels: labelled(entries, labels).set),
+            Skipping: switched(is_open, opened),
         }
 
     def _of_invalidations(self) -> dict[type[Event], Handler]:
@@ -240,7 +261,11 @@ class _Families:
         return self._kept(Histogram(f"gcache_{name}", help, labels, buckets=buckets, registry=None))
 
     def _gauge(
-        self, name: str, labels: Sequence[str], over_processes: Literal["livesum", "livemin"], help: str
+        self,
+        name: str,
+        labels: Sequence[str],
+        over_processes: Literal["livesum", "livemin", "livemax"],
+        help: str,
     ) -> Gauge:
         return self._kept(
             Gauge(f"gcache_{name}", help, labels, registry=None, multiprocess_mode=over_processes)

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from gcache.conformance.waiting import wait_until
+from gcache.core.background import background_loop
 from gcache.core.runtime import (
     LoopRuntime,
     Operation,
     Outcome,
     ThreadRuntime,
-    _background_loop,
     _Helpers,
     drive,
 )
@@ -132,7 +132,7 @@ class TestThreadRuntime:
         with monkeypatch.context() as patch:
             patch.setattr("concurrent.futures.Future.result", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                _background_loop.run(never)
+                background_loop.run(never)
 
         assert cancelled.wait(10)
 
