@@ -131,7 +131,8 @@ class Lifecycle(LayerPart, topic="threads, loops, processes"):
 
         found, *_ = layers.in_threads(4, work)
 
-        lost = set() if self.shared else {None}  # what a thread was changing is nobody's in the child
+        # What a thread was just changing in this process, a child may have to do without.
+        lost: set[bytes | None] = set() if self.shared else {None}
         assert {b"before"} >= set(found) - lost
 
     @needs("shared")
