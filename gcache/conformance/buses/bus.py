@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from gcache.conformance import _together
+from gcache.conformance._opened import Opened
 from gcache.conformance._sides import Loops, Side
 from gcache.conformance.suite import Suite, forgotten
 
@@ -101,56 +102,16 @@ class Bus:
             self._loops.run(self.raw.aclose())
 
 
-class Buses:
-    """Opens the bus of a test, as often as it is asked to, and closes what was opened."""
+class Buses(Opened[Bus]):
+    """The buses of one test."""
 
-    def __init__(self, make: Callable[[], Any], side: Side) -> None:
-        self.side: Side = side
-        self.loops = Loops()
-        self._make = make
-        self._opened: list[Bus] = []
+    noun = "bus"
+    protocol = "InvalidationBus"
+    verbs = ("publish", "close")
+    other_verbs = ("subscribe",)
 
-    def make(self) -> Any:
-        """Return a new bus, which is its caller's to close."""
-        raw = self._make()
-        mark = "a" if self.side == "async" else ""
-        verbs = (f"{mark}publish", f"{mark}close", "subscribe")
-        if lacking := [verb for verb in verbs if not hasattr(raw, verb)]:
-            pytest.fail(
-                f"make_bus() returned a {type(raw).__name__}, which lacks {', '.join(lacking)}: a bus has "
-                "the methods of gcache.InvalidationBus on each of the suite's `sides`.",
-                pytrace=False,
-            )
-        return raw
-
-    def open(self) -> Bus:
-        """Return a new bus, which is closed when the test ends."""
-        bus = Bus(self.make(), self.side, self.loops)
-        self._opened.append(bus)
-        return bus
-
-    def close(self, bus: Bus) -> None:
-        """Close a bus before the test ends."""
-        self._opened.remove(bus)
-        bus.close()
-
-    def in_threads(self, count: int, work: Callable[[int], Any]) -> list[Any]:
-        """Return what `work(0)`, `work(1)`, ... give in threads that start together, each with its loop."""
-
-        def work_and_leave(number: int) -> Any:
-            try:
-                return work(number)
-            finally:
-                self.loops.close()
-
-        return _together.in_threads(count, work_and_leave)
-
-    def close_all(self) -> None:
-        try:
-            for bus in tuple(self._opened):
-                self.close(bus)
-        finally:
-            self.loops.close()
+    def tried(self, raw: Any) -> Bus:
+        return Bus(raw, self.side, self.loops)
 
 
 class BusPart(Suite):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gcache.conformance._line import LinePart
 from gcache.conformance._sides import Side
 from gcache.conformance.buses.bus import Bus, Buses, BusPart
 from gcache.conformance.proxy import FaultProxy
@@ -16,21 +17,8 @@ from gcache.conformance.suite import forgotten
 from gcache.conformance.waiting import wait_until
 
 
-class BusFaults(BusPart, topic="faults"):
+class BusFaults(LinePart, BusPart, topic="faults"):
     """Run where `faults` is declared, with a proxy between the bus and its server."""
-
-    @pytest.fixture
-    def endpoint(self) -> tuple[str, int]:
-        """Host and port of the server that the buses of `make_bus_at` are to reach through a proxy."""
-        forgotten(
-            self,
-            "endpoint",
-            """
-            @pytest.fixture
-            def endpoint(self, server):
-                return "127.0.0.1", server.port
-            """,
-        )
 
     @pytest.fixture
     def make_bus_at(self) -> Callable[[str, int], Any]:
@@ -44,15 +32,6 @@ class BusFaults(BusPart, topic="faults"):
                 return lambda host, port: MyBus(host, port)
             """,
         )
-
-    @pytest.fixture
-    def line(self, request: pytest.FixtureRequest) -> Iterator[FaultProxy]:
-        """The line to the server, which is in order until it is told otherwise."""
-        if not self.faults:
-            pytest.skip(f"{type(self).__name__} declares faults = False")
-        host, port = request.getfixturevalue("endpoint")
-        with FaultProxy(port, host) as proxy:
-            yield proxy
 
     @pytest.fixture
     def far(self, request: pytest.FixtureRequest, line: FaultProxy, side: Side) -> Iterator[Bus]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gcache.conformance.layers.authority import Authority
+from gcache.conformance.layers.bounds import Bounds
 from gcache.conformance.layers.expiry import Expiry
 from gcache.conformance.layers.faults import Faults
-from gcache.conformance.layers.lifecycle import Bounds, Lifecycle
+from gcache.conformance.layers.lifecycle import Lifecycle
 from gcache.conformance.layers.model import Model
 from gcache.conformance.layers.retiring import Retiring
 from gcache.conformance.layers.values import Values

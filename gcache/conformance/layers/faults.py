@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gcache.conformance._instance import Instance, Source
+from gcache.conformance._line import LinePart
 from gcache.conformance._sides import Layer, Loops, Side, WatchedLayer
 from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.proxy import FaultProxy
@@ -20,21 +21,8 @@ from gcache.errors import InvalidationPending
 _VALUE = bytes(range(256)) * 20
 
 
-class Faults(LayerPart, topic="faults"):
+class Faults(LinePart, LayerPart, topic="faults"):
     """Run where `faults` is declared, with a proxy between the layer and its server."""
-
-    @pytest.fixture
-    def endpoint(self) -> tuple[str, int]:
-        """Host and port of the server that the layers of `make_layer_at` are to reach through a proxy."""
-        forgotten(
-            self,
-            "endpoint",
-            """
-            @pytest.fixture
-            def endpoint(self, server):
-                return "127.0.0.1", server.port
-            """,
-        )
 
     @pytest.fixture
     def make_layer_at(self) -> Callable[[str, int], Any]:
@@ -48,15 +36,6 @@ class Faults(LayerPart, topic="faults"):
                 return lambda host, port: MyLayer(host, port)
             """,
         )
-
-    @pytest.fixture
-    def line(self, request: pytest.FixtureRequest) -> Iterator[FaultProxy]:
-        """The line to the server, which is in order until it is told otherwise."""
-        if not self.faults:
-            pytest.skip(f"{type(self).__name__} declares faults = False")
-        host, port = request.getfixturevalue("endpoint")
-        with FaultProxy(port, host) as proxy:
-            yield proxy
 
     @pytest.fixture
     def far(self, request: pytest.FixtureRequest, line: FaultProxy, side: Side) -> Iterator[Layer]:

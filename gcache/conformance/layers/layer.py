@@ -8,69 +8,21 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from gcache.conformance import _together
-from gcache.conformance._sides import Layer, Loops, Side
+from gcache.conformance._opened import Opened
+from gcache.conformance._sides import Layer, Side
 from gcache.conformance.clocks import Clock, ManualClock, RealClock
 from gcache.conformance.suite import Suite, forgotten
 
-_VERBS = ("get", "put", "add", "delete", "clear", "close")
 
+class Layers(Opened[Layer]):
+    """The layers of one test."""
 
-class Layers:
-    """Opens the layer of a test, as often as it is asked to, and closes what was opened."""
+    noun = "layer"
+    protocol = "CacheLayer"
+    verbs = ("get", "put", "add", "delete", "clear", "close")
 
-    def __init__(self, make: Callable[[], Any], side: Side) -> None:
-        self.side: Side = side
-        self.loops = Loops()
-        self._make = make
-        self._opened: list[Layer] = []
-
-    def make(self) -> Any:
-        """Return a new layer, which is its caller's to close."""
-        if not callable(self._make):
-            pytest.fail(
-                f"make_layer gave a {type(self._make).__name__} instead of a function that opens one, as in "
-                "`return lambda: MyLayer(...)`: the suite opens several layers over one storage.",
-                pytrace=False,
-            )
-        layer = self._make()
-        mark = "a" if self.side == "async" else ""
-        if lacking := [f"{mark}{verb}" for verb in _VERBS if not hasattr(layer, f"{mark}{verb}")]:
-            pytest.fail(
-                f"make_layer() returned a {type(layer).__name__}, which lacks {', '.join(lacking)}: a layer "
-                f"has the methods of gcache.{'Async' * bool(mark)}CacheLayer on each of the suite's `sides`.",
-                pytrace=False,
-            )
-        return layer
-
-    def open(self) -> Layer:
-        """Return a new layer, which is closed when the test ends."""
-        layer = Layer(self.make(), self.side, self.loops)
-        self._opened.append(layer)
-        return layer
-
-    def close(self, layer: Layer) -> None:
-        """Close a layer before the test ends."""
-        self._opened.remove(layer)
-        layer.close()
-
-    def in_threads(self, count: int, work: Callable[[int], Any]) -> list[Any]:
-        """Return what `work(0)`, `work(1)`, ... give in threads that start together, each with its loop."""
-
-        def work_and_leave(number: int) -> Any:
-            try:
-                return work(number)
-            finally:
-                self.loops.close()
-
-        return _together.in_threads(count, work_and_leave)
-
-    def close_all(self) -> None:
-        try:
-            for layer in tuple(self._opened):
-                self.close(layer)
-        finally:
-            self.loops.close()
+    def tried(self, raw: Any) -> Layer:
+        return Layer(raw, self.side, self.loops)
 
 
 class LayerPart(Suite):
