@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gcache.backends.memory import MemoryLayer
 from gcache.core.authority import Authority
+from gcache.core.breaker import Breaker
 from gcache.core.bus import Announcer
 from gcache.core.chain import Chain
 from gcache.core.engine import Engine
@@ -22,6 +25,7 @@ from gcache.core.protocols import CacheLayer, ScrapedSink
 from gcache.core.recorder import Recorder
 from gcache.core.removal import Removal
 from gcache.core.routes import Routes
+from gcache.core.runtime import Operation, ThreadRuntime, drive
 from gcache.core.surroundings import Surroundings
 from gcache.core.tiers import Tier, link
 from gcache.core.troubles import Troubles
@@ -30,13 +34,25 @@ from gcache.errors import MissingExtra
 
 if TYPE_CHECKING:
     from gcache.core.config import GCacheConfig
-    from gcache.core.protocols import MetricsSink, Serializer
+    from gcache.core.protocols import AsyncCacheLayer, MetricsSink, Serializer
 
 
 def assemble(config: GCacheConfig) -> Engine:
-    """Return the engine of an instance. Raises GCacheConfigError for a layer or a bus that is none."""
-    tiers = link(_tiers(config))
+    """Return the engine of an instance.
+
+    Raises GCacheConfigError for a layer or a bus that is none, and whatever a layer's factory raises. What
+    was made of a text is closed then.
+    """
+    with ExitStack() as made:
+        engine = _engine(config, link(_tiers(config, made)))
+        made.pop_all()
+    return engine
+
+
+def _engine(config: GCacheConfig, tiers: Sequence[Tier]) -> Engine:
     around = _surroundings(config, tiers)
+    for tier in tiers:
+        tier.breaker = None if tier.in_process else _breaker(around, tier.name)
     keys, generations, flights = UrnKeyBuilder(config.urn_prefix), Generations(), Flights()
     bus = config.invalidation_bus
     announcer = None if bus is None else Announcer(bus, config.urn_prefix)
@@ -51,6 +67,19 @@ def assemble(config: GCacheConfig) -> Engine:
     return Engine(around, chain, generations, _serializers(config.serializer), listener)
 
 
+def _breaker(around: Surroundings, name: str) -> Breaker:
+    troubles = around.troubles
+    return Breaker(
+        around.clock, _chance, partial(troubles.layer_opened, name), partial(troubles.layer_closed, name)
+    )
+
+
+def _chance() -> float:
+    import random
+
+    return random.random()
+
+
 def _surroundings(config: GCacheConfig, tiers: Sequence[Tier]) -> Surroundings:
     sink = config.metrics or _default_sink()
     notices = Notices(time.monotonic)
@@ -62,19 +91,40 @@ def _surroundings(config: GCacheConfig, tiers: Sequence[Tier]) -> Surroundings:
     return Surroundings(time.monotonic, time.time, recorder, notices, Troubles(recorder, notices), enabled)
 
 
-def _tiers(config: GCacheConfig) -> list[Tier]:
+def _tiers(config: GCacheConfig, made: ExitStack) -> list[Tier]:
+    """Return the layers of the chain. What closes those that were made of a text is left with `made`."""
     if config.layers is not None:
-        return [Tier(getattr(layer, "name", ""), layer=layer) for layer in config.layers]
+        layers = [_layer(each, config, made) if isinstance(each, str) else each for each in config.layers]
+        return [Tier(each.name, layer=each, timeout_sec=config.timeout_sec(each.name)) for each in layers]
+    timeout_sec = config.timeout_sec(CacheLayer.REMOTE)
     tiers = [Tier(CacheLayer.LOCAL, layer=MemoryLayer[Any](max_entries=config.local_max_entries))]
     if config.redis_config is not None:
         from gcache.backends.redis import RedisLayer
 
-        tiers.append(Tier(CacheLayer.REMOTE, layer=RedisLayer(config.redis_config)))
+        tiers.append(Tier(CacheLayer.REMOTE, layer=RedisLayer(config.redis_config), timeout_sec=timeout_sec))
     if (factory := config.redis_client_factory) is not None:
         from gcache.backends.redis import layer_of_factory
 
-        tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory)))
+        tiers.append(Tier(CacheLayer.REMOTE, make=lambda: layer_of_factory(factory), timeout_sec=timeout_sec))
     return tiers
+
+
+def _layer(text: str, config: GCacheConfig, made: ExitStack) -> CacheLayer[Any] | AsyncCacheLayer[Any]:
+    from gcache.discovery import layer_from
+    from gcache.urls import LayerURL
+
+    url = LayerURL.parse(text)
+    if url.scheme == "memory":
+        url = url.default(max_entries=config.local_max_entries)
+    layer = layer_from(url)
+    made.callback(_close, layer)
+    return layer
+
+
+def _close(layer: Any) -> None:
+    """Close a layer on whichever side it has, whatever comes of it."""
+    closing = Operation(getattr(layer, "close", None), getattr(layer, "aclose", None))
+    drive(ThreadRuntime().attempt(closing))
 
 
 def _default_sink() -> MetricsSink:

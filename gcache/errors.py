@@ -18,6 +18,7 @@
     ├── EntryTooLarge                                   a layer keeps no entry of that size
     ├── LayerUnavailable                                a layer could not be told to forget
     │   ├── InvalidationPending                         it will be told as soon as that is possible
+    │   ├── LayerSkipped                                it failed a few times in a row, and is not asked now
     │   └── NotReplicated                               too few replicas acknowledged what it was told
     ├── GCacheClosed                                    the instance was closed
     └── MissingExtra                    (ImportError)   an optional dependency is not installed
@@ -90,6 +91,13 @@ class LayerUnavailable(GCacheError):
 
 class InvalidationPending(LayerUnavailable):
     """The authority, or the bus, has not heard of an invalidation yet. It is told while the process lives."""
+
+
+class LayerSkipped(LayerUnavailable):
+    """A layer failed a few times in a row, and is not asked again before it has answered a probe.
+
+    It is the cause of an InvalidationPending.
+    """
 
 
 class NotReplicated(LayerUnavailable):

@@ -19,7 +19,7 @@ _live_lock = threading.Lock()
 _engines: WeakSet[Engine] = WeakSet()
 
 
-def claim(prefix: str, instance: GCache, engine: Engine) -> None:
+def claim(prefix: str, instance: GCache) -> None:
     """Give a prefix to an instance. Raises GCacheAlreadyInstantiated."""
     with _live_lock:
         for other in tuple(_live):
@@ -29,7 +29,6 @@ def claim(prefix: str, instance: GCache, engine: Engine) -> None:
                     "a urn_prefix that neither contains that one nor lies inside it."
                 )
         _live[prefix] = instance
-    _engines.add(engine)
 
 
 def release(prefix: str, instance: GCache) -> None:
@@ -37,6 +36,11 @@ def release(prefix: str, instance: GCache) -> None:
     with _live_lock:
         if _live.get(prefix) is instance:
             del _live[prefix]
+
+
+def attend(engine: Engine) -> None:
+    """Tell an engine of a fork, and of the end."""
+    _engines.add(engine)
 
 
 def _after_fork() -> None:

@@ -32,8 +32,13 @@ class GCache:
 
     def __init__(self, config: GCacheConfig) -> None:
         self._prefix = config.urn_prefix
-        self._engine = assemble(config)
-        instances.claim(self._prefix, self, self._engine)
+        instances.claim(self._prefix, self)
+        try:
+            self._engine = assemble(config)
+        except BaseException:
+            instances.release(self._prefix, self)
+            raise
+        instances.attend(self._engine)
 
     def cached(
         self,

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any, Literal, Self, TypeAlias
 from urllib.parse import unquote
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from gcache.errors import GCacheConfigError
 
 Host: TypeAlias = tuple[str, int | None]
 Part: TypeAlias = Literal["login", "hosts", "path"]
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_TEXT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://(.*)|(\?.*))?", re.DOTALL)
 _HOST = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SIZE = re.compile(r"([0-9]+) ?(?:(?:([KMGT])(I?))?B)?", re.IGNORECASE)
@@ -42,17 +42,14 @@ class LayerURL:
 
         Raises GCacheConfigError, which shows no more of `text` than is no password.
         """
-        name, is_url, rest = text.partition("://")
-        if not is_url:
-            name, is_queried, rest = text.partition("?")
-            rest = is_queried + rest
-        if not _NAME.fullmatch(name):
+        match = _TEXT.fullmatch(text)
+        if match is None:
             shown = "" if "@" in text else f" {text!r}"
             raise GCacheConfigError(
                 f"A layer's text{shown} has no scheme: write `memory`, or `redis://host`."
             )
-        scheme = name.lower()
-        beginning, _, query = _sound(scheme, rest).partition("?")
+        scheme = match[1].lower()
+        beginning, _, query = _sound(scheme, match[2] or match[3] or "").partition("?")
         authority, slash, path = beginning.partition("/")
         if authority and "@" in path + query:
             raise GCacheConfigError(
@@ -82,6 +79,17 @@ class LayerURL:
             raise GCacheConfigError(
                 f"A {self.scheme}:// URL has no place for {' and '.join(needless)}: leave it out."
             )
+
+    def need(self, part: Part, example: str) -> None:
+        """Raise GCacheConfigError if the URL lacks `part`; `example` is a URL that has it."""
+        if not {"login": self.username, "hosts": self.hosts, "path": self.path.strip("/")}[part]:
+            raise GCacheConfigError(f"A {self.scheme}:// URL names no {part}: write {example}.")
+
+    def default(self, **options: object) -> Self:
+        """Return the URL with those of `options` that it does not give itself."""
+        given = {name for name, _ in self.query}
+        more = ((name, str(value)) for name, value in options.items() if name not in given)
+        return evolve(self, query=(*self.query, *more))
 
     def options(self, **converters: Callable[[str], Any]) -> dict[str, Any]:
         """Return the options that the URL gives, each converted by the callable of its name.
@@ -116,6 +124,14 @@ def size(text: str) -> int:
     number, unit, binary = match.groups(default="")
     factor: int = (1024 if binary else 1000) ** " KMGT".index(unit.upper() or " ")
     return int(number) * factor
+
+
+def seconds(text: str) -> float:
+    """Return a duration: "0.3" or "10", above 0."""
+    duration = float(text)
+    if not 0 < duration < math.inf:
+        raise ValueError("give seconds above 0")
+    return duration
 
 
 def flag(text: str) -> bool:

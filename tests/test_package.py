@@ -19,10 +19,11 @@ def _modules_after(statement: str) -> set[str]:
 
 
 def test_importing_brings_in_no_optional_dependency_and_no_event_loop():
-    """Who uses memory alone pays for neither Redis, nor Prometheus, nor asyncio."""
-    loaded = _modules_after("import gcache")
+    """Who uses memory alone pays for neither Redis, nor Prometheus, nor asyncio, nor a search for layers."""
+    loaded = _modules_after("import gcache; gcache.GCacheConfig(layers=[gcache.MemoryLayer()])")
 
-    assert set() == loaded & {"redis", "prometheus_client", "asyncio", "gcache.backends.redis"}
+    not_needed = {"redis", "prometheus_client", "asyncio", "gcache.backends.redis"}
+    assert set() == loaded & (not_needed | {"importlib.metadata", "gcache.discovery", "gcache.urls"})
 
 
 def test_every_public_name_is_there():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gcache import GCacheConfigError
-from gcache.urls import LayerURL, flag, size
+from gcache.urls import LayerURL, flag, seconds, size
 
 
 def test_a_url_has_all_its_parts() -> None:
@@ -28,10 +28,11 @@ def test_a_bare_name_is_a_scheme_with_nothing_behind_it(text: str) -> None:
 
 
 def test_a_bare_name_takes_options() -> None:
-    """Options need no `://` before them."""
-    url = LayerURL.parse("memory?max_entries=100")
+    """Options need no `://` before them, and may have one in them."""
+    url = LayerURL.parse("memory?max_entries=100&name=a://b")
 
-    assert ("memory", {"max_entries": 100}) == (url.scheme, url.options(max_entries=int))
+    options = url.options(max_entries=int, name=str)
+    assert ("memory", {"max_entries": 100, "name": "a://b"}) == (url.scheme, options)
 
 
 def test_a_url_without_a_host_has_a_path_from_the_root() -> None:
@@ -230,3 +231,30 @@ def test_what_is_no_flag_is_refused(text: str) -> None:
     """Nothing is guessed."""
     with pytest.raises(ValueError, match="true, false"):
         flag(text)
+
+
+def test_seconds_are_above_zero() -> None:
+    """Fractions are fine."""
+    assert [0.3, 10.0] == [seconds("0.3"), seconds("10")]
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "3s"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """Nor are those that would never end, or have ended before."""
+    with pytest.raises(ValueError):
+        seconds(text)
+
+
+def test_a_default_stands_where_the_url_says_nothing() -> None:
+    """An option that is given stays as it is."""
+    url = LayerURL.parse("memory?name=a").default(name="b", max_entries=5)
+
+    assert {"name": "a", "max_entries": 5} == url.options(name=str, max_entries=int)
+
+
+def test_needed_part() -> None:
+    """A part that a layer cannot do without is an error where it is missing, with an example that has it."""
+    LayerURL.parse("disk:///var/cache").need("path", "disk:///var/cache/shop")
+    for text in ("disk", "disk://", "disk:///", "disk://?name=x"):
+        with pytest.raises(GCacheConfigError, match="names no path: write disk:///var/cache/shop"):
+            LayerURL.parse(text).need("path", "disk:///var/cache/shop")

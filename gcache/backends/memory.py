@@ -7,10 +7,13 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from gcache.core.protocols import CacheLayer, Progress
 from gcache.errors import GCacheConfigError
+
+if TYPE_CHECKING:
+    from gcache.urls import LayerURL
 
 Stored = TypeVar("Stored")
 
@@ -158,6 +161,12 @@ class MemoryLayer(Generic[Stored]):
                 kept.append(slot)
                 hand += place < self._hand
         self._queue, self._hand = kept, hand
+
+
+def from_url(url: LayerURL) -> MemoryLayer[Any]:
+    """Return the layer of a URL such as `memory?name=near&max_entries=1000`. Raises GCacheConfigError."""
+    url.only()
+    return MemoryLayer(**url.options(name=str, max_entries=int))
 
 
 _all_layers: weakref.WeakSet[MemoryLayer[Any]] = weakref.WeakSet()

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from gcache.backends import _redis_clients as clients
 from gcache.backends._redis_lanes import is_cluster
 from gcache.backends._redis_replicas import arun_and_wait, run_and_wait
+from gcache.core.config import RedisConfig
 from gcache.core.protocols import CacheLayer, Progress
+from gcache.errors import GCacheConfigError
+from gcache.urls import flag, seconds
 
 if TYPE_CHECKING:
-    from gcache.core.config import RedisConfig
+    from gcache.urls import LayerURL
 
 _SCAN_COUNT = 1_000
 
@@ -53,7 +56,7 @@ class SyncRedisLayer:
         self._shared = client
 
     def get(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        return self._shared.lane().read(keys)
+        return self._shared.lane().read(keys) if keys else []
 
     def put(self, items: Mapping[str, bytes], ttl: float) -> None:
         with self._shared.lane() as client:
@@ -107,7 +110,7 @@ class AsyncRedisLayer:
         self._per_loop = client
 
     async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        return await self._per_loop.lane().read(keys)
+        return await self._per_loop.lane().read(keys) if keys else []
 
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
         async with self._per_loop.lane() as client:
@@ -179,6 +182,60 @@ def layer_of_factory(
     if clients.is_async(first):
         return AsyncRedisLayer(clients.PerLoop(factory, is_ours=False), name)
     return SyncRedisLayer(clients.PerThread(factory), name)
+
+
+def from_url(url: LayerURL) -> RedisLayer:
+    """Return the layer of a URL such as `rediss://user:secret@host:6379/2?name=far&timeout_sec=0.3`.
+
+    `timeout_sec` is for an answer and `connect_timeout_sec` for a connection; the other options are those
+    of RedisConfig. A `rediss` URL may name the files `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`.
+    Raises GCacheConfigError.
+    """
+    url.only("login", "hosts", "path")
+    files = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile") if url.scheme == "rediss" else ()
+    options = url.options(
+        name=str,
+        cluster=flag,
+        invalidate_wait_replicas=int,
+        timeout_sec=seconds,
+        connect_timeout_sec=seconds,
+        **dict.fromkeys(files, str),
+    )
+    name = options.pop("name", CacheLayer.REMOTE)
+    meant = {"timeout_sec": "socket_timeout", "connect_timeout_sec": "socket_connect_timeout"}
+    redis_py_options = {
+        meant.get(each, each): options.pop(each) for each in (*meant, *files) if each in options
+    }
+    redis_py_options |= _database(url, is_cluster=options.get("cluster", False))
+    config = RedisConfig(
+        protocol=url.scheme,
+        username=url.username,
+        password=url.password,
+        redis_py_options=redis_py_options,
+        **_address(url),
+        **options,
+    )
+    return RedisLayer(config, name)
+
+
+def _address(url: LayerURL) -> dict[str, Any]:
+    if len(url.hosts) > 1:
+        raise GCacheConfigError(
+            f"A {url.scheme}:// URL names {len(url.hosts)} hosts: name one, which for a Cluster is any node."
+        )
+    host, port = url.hosts[0] if url.hosts else (None, None)
+    return {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+
+
+def _database(url: LayerURL, is_cluster: bool) -> dict[str, int]:
+    number = url.path.strip("/") or "0"
+    if not (number.isascii() and number.isdecimal()):
+        raise GCacheConfigError(
+            f"The path of a {url.scheme}:// URL is no number of a database: write it as in redis://host/2."
+        )
+    if is_cluster and int(number):
+        raise GCacheConfigError("A Cluster has database 0 only: leave the path out of its URL.")
+    return {"db": int(number)} if int(number) else {}
 
 
 def _milliseconds(ttl: float) -> int:

@@ -49,17 +49,19 @@ class Authority:
             return
         [visit.epoch] = outcome.value
 
-    async def retire(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Outcome[Any]:
+    async def retire(
+        self, runtime: Runtime, entity: str, holder: str, hold_sec: float, insists: bool = False
+    ) -> Outcome[Any]:
         """Take the entity's epoch away, and have `holder` hold it for `hold_sec` seconds or no longer.
 
-        It is one step if the layer has one.
+        It is one step if the layer has one. With `insists` a layer is told that is skipped otherwise.
         """
-        if self.tier.can("retire"):
-            return await self.tier.attempt(runtime, "retire", entity, holder, hold_sec)
-        outcome = await self.tier.get(runtime, [entity])
+        if self.tier.can("retire", insists):
+            return await self.tier.attempt(runtime, "retire", entity, holder, hold_sec, insists=insists)
+        outcome = await self.tier.get(runtime, [entity], insists)
         if outcome.error is not None:
             return outcome
         held, life_sec = epochs.retired(outcome.value[0], holder, hold_sec, self._now())
         if held is None:
             return await self.tier.attempt(runtime, "delete", [entity])
-        return await self.tier.attempt(runtime, "put", {entity: held}, life_sec)
+        return await self.tier.attempt(runtime, "put", {entity: held}, life_sec, insists=insists)

@@ -11,7 +11,7 @@ from gcache.core.events import Disabled, Error, Hit, Load, Miss
 from gcache.core.flights import Leading
 from gcache.core.runtime import Outcome
 from gcache.core.shadows import Shadows
-from gcache.errors import EntryTooLarge
+from gcache.errors import EntryTooLarge, LayerSkipped
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
@@ -183,7 +183,8 @@ class Chain:
         keys = [call.name] if visit.epoch_key is None else [call.name, visit.epoch_key]
         started = self._clock()
         outcome = await tier.get(runtime, keys)
-        self._wire.timed_get(call.use_case, tier, self._clock() - started)
+        if not isinstance(outcome.error, LayerSkipped):
+            self._wire.timed_get(call.use_case, tier, self._clock() - started)
         if outcome.error is not None:
             self._troubles.gave_up(visit, tier, outcome.error)
             return None

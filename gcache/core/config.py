@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,16 @@ def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
                 f"ttl_sec of layer {layer!r} is {ttl!r}: give seconds from 0, which keeps the layer out."
             )
     return dict(ttl_sec)
+
+
+def _timeouts(timeout_sec: Mapping[str, float]) -> Mapping[str, float]:
+    _check_mapping("layer_timeout_sec", timeout_sec, '{"disk": 0.2}')
+    for layer, timeout in timeout_sec.items():
+        if number(f"layer_timeout_sec of layer {layer!r}", timeout) <= 0:
+            raise GCacheConfigError(
+                f"layer_timeout_sec of layer {layer!r} is {timeout!r}: give seconds above 0, or leave it out."
+            )
+    return dict(timeout_sec)
 
 
 def _percentages(what: str, crowd: str, percentages: Mapping[str, float]) -> Mapping[str, float]:
@@ -155,6 +166,41 @@ class RedisConfig:
             )
 
 
+_NO_SCHEME = re.compile(r"[^\w+.-].*", re.DOTALL)
+
+
+def _without_secrets(layers: Sequence[Any] | None) -> str:
+    """Show layers, but no more of a text than its beginning, which is its scheme."""
+    if layers is None:
+        return "None"
+    shown = (_NO_SCHEME.sub("...", layer) if isinstance(layer, str) else layer for layer in layers)
+    return repr(list(shown))
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"
+
+
+def _check_layers(layers: Sequence[object]) -> None:
+    if not _is_list(layers):
+        raise GCacheConfigError(
+            f"layers is no list but a {type(layers).__name__}: name the layers one by one, as in "
+            'layers=["memory", "redis://localhost"].'
+        )
+    if not layers:
+        raise GCacheConfigError("layers is empty: name at least one, or leave it out.")
+    for layer in layers:
+        if not isinstance(layer, str) and (isinstance(layer, type) or not hasattr(layer, "name")):
+            raise GCacheConfigError(
+                f"layers has {_kind(layer)}, which is neither a layer, with a name and the methods of "
+                'gcache.CacheLayer, nor the text of one, such as "memory".'
+            )
+
+
 @frozen(kw_only=True)
 class GCacheConfig:
     """How an instance is put together.
@@ -162,8 +208,14 @@ class GCacheConfig:
     `cache_config_provider` is asked for each use case, at most every `config_refresh_sec` seconds (0:
     at every call). Without one, each function's `default_config` decides.
 
-    `layers` is a chain of one's own, nearest first. Without it the chain is the memory layer with room
-    for `local_max_entries`, followed by Redis if `redis_config` or `redis_client_factory` is given.
+    `layers` is a chain of one's own, nearest first: layers, and texts such as "memory" or
+    "redis://host:6379/2?name=far", which the instance makes layers of by what is installed. Without it the
+    chain is the memory layer, followed by Redis if `redis_config` or `redis_client_factory` is given. The
+    memory layer has room for `local_max_entries`, unless its text gives another `max_entries`.
+
+    `layer_timeout_sec` says for how many seconds an operation of a layer is waited for, by the layer's name,
+    or "*" for all that are not named; after that it counts as failed. Memory has no limit, nor has `clear`,
+    which takes as long as there is something to remove. A layer that is not named has only limits of its own.
 
     `invalidation_bus`, such as `RedisBus(RedisConfig(...))`, has invalidations and flushes reach the memory
     layers of other processes. Tracked use cases stay out of memory while it cannot be heard.
@@ -175,13 +227,20 @@ class GCacheConfig:
     cache_config_provider: ConfigProvider | None = None
     redis_config: RedisConfig | None = None
     redis_client_factory: RedisClientFactory | None = None
-    layers: Sequence[CacheLayer[Any] | AsyncCacheLayer[Any]] | None = None
+    layers: Sequence[str | CacheLayer[Any] | AsyncCacheLayer[Any]] | None = field(
+        default=None, repr=_without_secrets
+    )
+    layer_timeout_sec: Mapping[str, float] = field(factory=dict[str, float], converter=_timeouts)
     invalidation_bus: InvalidationBus | None = None
     urn_prefix: str = field(default=DEFAULT_PREFIX, converter=check_prefix)
     config_refresh_sec: float = 1.0
     local_max_entries: int = 100_000
     serializer: Serializer | None = None
     metrics: MetricsSink | None = None
+
+    def timeout_sec(self, layer: str) -> float | None:
+        """Return for how many seconds an operation of `layer` is waited for, None if nothing is said."""
+        return _said_of(layer, self.layer_timeout_sec)
 
     def __attrs_post_init__(self) -> None:
         ways = {
@@ -192,8 +251,8 @@ class GCacheConfig:
         given = [name for name, way in ways.items() if way is not None]
         if len(given) > 1:
             raise RedisConfigConflict(f"{' and '.join(given)} are given together: choose one of them.")
-        if self.layers is not None and not self.layers:
-            raise GCacheConfigError("layers is empty: name at least one, or leave it out.")
+        if self.layers is not None:
+            _check_layers(self.layers)
         if number("config_refresh_sec", self.config_refresh_sec) < 0:
             raise GCacheConfigError(
                 f"config_refresh_sec is {self.config_refresh_sec!r}: give seconds from 0."

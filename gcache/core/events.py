@@ -96,6 +96,13 @@ class Entries(NamedTuple):
     held: int
 
 
+class Skipping(NamedTuple):
+    """`layer` failed a few times in a row and is not asked any more (1), or it answers again (0)."""
+
+    layer: str
+    skips: Literal[0, 1]
+
+
 class Pending(NamedTuple):
     """`waiting` invalidations of this process have not reached the authority, or the bus, yet."""
 
@@ -134,6 +141,7 @@ Event: TypeAlias = (
     | Serialization
     | Size
     | Entries
+    | Skipping
     | Pending
     | Listening
     | Shadow

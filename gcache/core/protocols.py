@@ -74,7 +74,11 @@ class CacheLayer(Protocol[Stored], metaclass=LayerNames):
         ...
 
     def clear(self, prefix: str, progress: Progress | None = None) -> int:
-        """Forget every key that begins with `prefix`, and no other; return how many there were."""
+        """Forget every key that begins with `prefix`, and no other; return how many there were.
+
+        A layer that cannot know how many returns 0. Otherwise `progress` is called with the number removed so
+        far, once for each batch.
+        """
         ...
 
     def close(self) -> None:

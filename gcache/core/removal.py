@@ -140,7 +140,7 @@ class Removal:
         if debt.is_bus_alone and self._announcer is not None:
             return drive(self._announcer.invalidated(runtime, entity)).error is None
         holds = [*((holder, 0.0) for holder in debt.holders), (ANYBODY, hold_sec)]
-        return not any(drive(self._retire(runtime, entity, *hold)) for hold in holds)
+        return not any(drive(self._retire(runtime, entity, *hold, insists=True)) for hold in holds)
 
     async def _retire_or_owe(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Failures:
         """Do what `_retire` does. Should the caller be cancelled in it, all of it is owed."""
@@ -151,7 +151,9 @@ class Removal:
                 self.pending.add(entity, self._clock() + (hold_sec if holder == ANYBODY else 0), holder)
             raise
 
-    async def _retire(self, runtime: Runtime, entity: str, holder: str, hold_sec: float) -> Failures:
+    async def _retire(
+        self, runtime: Runtime, entity: str, holder: str, hold_sec: float, insists: bool = False
+    ) -> Failures:
         """Take an entity's epoch away, here and in the authority, and tell the bus; return what failed.
 
         This process's entries die twice: first, so that what is under way here is not written after the
@@ -162,7 +164,7 @@ class Removal:
         self._generations.kill(entity, self._clock(), hold_sec, holder)
         try:
             if self._authority is not None:
-                outcome = await self._authority.retire(runtime, entity, holder, hold_sec)
+                outcome = await self._authority.retire(runtime, entity, holder, hold_sec, insists)
                 if outcome.error is not None:
                     failures.append((self._authority.tier.name, outcome.error))
             if self._announcer is not None:

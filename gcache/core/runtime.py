@@ -1,4 +1,4 @@
-"""Where work happens: the only file of core that blocks, awaits I/O or knows asyncio.
+"""Where work happens. Of core, only this, the loop in `background` and `limits` block, or know asyncio.
 
 The chain is written once, as coroutines that await nothing but a runtime. Under `LoopRuntime` they
 suspend like any others. Under `ThreadRuntime` they never do, so one `send` runs them to the end.
@@ -14,12 +14,15 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
+from gcache.core.background import background_loop
+
 if TYPE_CHECKING:
     import asyncio
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
     from queue import SimpleQueue
 
     from gcache.core.flights import Flight
+    from gcache.core.limits import Limit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,20 +35,23 @@ _HELPER_IDLE_SEC = 5.0
 class Operation(Generic[P, R]):
     """One thing to do, with a blocking side, an awaitable one, or both.
 
-    `inline` says that the blocking side never waits, so that it may run on an event loop.
+    `inline` says that the blocking side never waits, so that it may run on an event loop. With `limit` it is
+    done without after a while: what blocks runs in a thread of the limit's, what is awaited is cancelled.
     """
 
-    __slots__ = ("awaitable", "blocking", "inline")
+    __slots__ = ("awaitable", "blocking", "inline", "limit")
 
     def __init__(
         self,
         blocking: Callable[P, R] | None = None,
         awaitable: Callable[P, Awaitable[R]] | None = None,
         inline: bool = False,
+        limit: Limit | None = None,
     ) -> None:
         self.blocking = blocking
         self.awaitable = awaitable
         self.inline = inline
+        self.limit = limit
 
 
 def is_awaited(function: object) -> bool:
@@ -97,11 +103,14 @@ class ThreadRuntime:
     """Everything happens in the caller's thread; only what has no blocking side goes to a loop of ours."""
 
     async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
+        limit = operation.limit
         try:
             if operation.blocking is not None:
+                if limit is not None:
+                    return Outcome(limit.call(partial(operation.blocking, *args, **kwargs)))
                 return Outcome(operation.blocking(*args, **kwargs))
-            awaitable = cast("Callable[P, Awaitable[R]]", operation.awaitable)
-            return Outcome(_background_loop.run(awaitable, *args, **kwargs))
+            awaitable = partial(cast("Callable[P, Awaitable[R]]", operation.awaitable), *args, **kwargs)
+            return Outcome(background_loop.run(awaitable, limit))
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
 
@@ -139,6 +148,8 @@ class LoopRuntime:
 
     async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         try:
+            if operation.limit is not None:
+                return await self._within(operation.limit, operation, *args, **kwargs)
             if operation.awaitable is not None:
                 return Outcome(await operation.awaitable(*args, **kwargs))
             blocking = cast("Callable[P, R]", operation.blocking)
@@ -172,20 +183,34 @@ class LoopRuntime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def _within(
+        self, limit: Limit, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> Outcome[R]:
+        import asyncio
+
+        scope = asyncio.timeout(limit.sec)
+        try:
+            async with scope:
+                if operation.awaitable is not None:
+                    return Outcome(await operation.awaitable(*args, **kwargs))
+                blocking = cast("Callable[P, R]", operation.blocking)
+                future = limit.begin(_outcome_of(partial(blocking, *args, **kwargs)))
+                try:
+                    return await asyncio.wrap_future(future)
+                finally:
+                    limit.leave(future)
+        except TimeoutError:
+            if scope.expired():
+                raise limit.late() from None
+            raise
+
     async def _in_thread(self, call: Callable[[], R]) -> Outcome[R]:
-        """Do `call` in a thread. A future that is to raise a StopIteration never ends, so it gets none."""
         import asyncio
         from concurrent.futures import ThreadPoolExecutor
 
-        def outcome() -> Outcome[R]:
-            try:
-                return Outcome(call())
-            except Exception as error:  # the chain decides what becomes of it
-                return Outcome(error=error)
-
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_BLOCKING_WORKERS, thread_name_prefix="gcache-blocking")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, outcome)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _outcome_of(call))
 
     def close(self) -> None:
         """Let the threads go once they have finished what they are at."""
@@ -197,6 +222,18 @@ class LoopRuntime:
         """Forget threads and tasks that only the parent has."""
         self._pool = None
         self._tasks = set()
+
+
+def _outcome_of(call: Callable[[], R]) -> Callable[[], Outcome[R]]:
+    """Return a `call` that never raises. A future that is to raise a StopIteration never ends."""
+
+    def outcome() -> Outcome[R]:
+        try:
+            return Outcome(call())
+        except Exception as error:  # the chain decides what becomes of it
+            return Outcome(error=error)
+
+    return outcome
 
 
 class _Helpers:
@@ -241,52 +278,5 @@ class _Helpers:
 
 
 _helpers = _Helpers()
-
-
-class _BackgroundLoop:
-    """One event loop on a thread of its own, for sync callers of what can only be awaited."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-
-    def run(self, function: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Await `function(...)` on the loop and return what it gives, blocking until then."""
-        import asyncio
-
-        if threading.current_thread() is self._thread:
-            raise RuntimeError(
-                "A sync cached function was called on the loop that its own layer or config provider needs: "
-                "call an async one there."
-            )
-
-        async def awaited() -> R:
-            return await function(*args, **kwargs)
-
-        future: Future[R] = asyncio.run_coroutine_threadsafe(awaited(), self._started(asyncio.new_event_loop))
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def _started(self, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                loop = new_loop()
-                self._thread = threading.Thread(
-                    target=loop.run_forever, name="gcache-background-loop", daemon=True
-                )
-                self._thread.start()
-                self._loop = loop
-            return self._loop
-
-    def after_fork(self) -> None:
-        self.__init__()  # type: ignore[misc]  # the thread is the parent's; nothing here outlives it
-
-
-_background_loop = _BackgroundLoop()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_background_loop.after_fork)
     os.register_at_fork(after_in_child=_helpers.after_fork)

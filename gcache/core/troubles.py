@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gcache.core.events import Disabled, Error
+from gcache.core.events import Disabled, Error, Skipping
 from gcache.core.notices import Notices, described
+from gcache.errors import LayerSkipped
 
 if TYPE_CHECKING:
     from gcache.core.recorder import Recorder
@@ -26,7 +27,9 @@ class Troubles:
         self._notices = notices
 
     def layer_failed(self, name: str, error: Exception, use_case: str = "", key_type: str = "") -> None:
-        """A layer did not do what it was asked."""
+        """A layer did not do what it was asked. That one was not even asked is no news."""
+        if isinstance(error, LayerSkipped):
+            return
         self._recorder.record(Error(use_case, key_type, name, type(error).__name__, False))
         self._notices.warn(
             ("layer", name, type(error)),
@@ -38,8 +41,31 @@ class Troubles:
 
     def gave_up(self, visit: Visit, tier: Tier, error: Exception) -> None:
         """A visit goes on without a layer that failed."""
-        visit.give_up(tier)
+        visit.give_up(tier, "skipped" if isinstance(error, LayerSkipped) else "error")
         self.layer_failed(tier.name, error, visit.call.use_case.name, visit.call.use_case.key_type)
+
+    def layer_opened(self, name: str, trouble: str) -> None:
+        """A layer failed a few times in a row, and is not asked any more."""
+        self._recorder.record(Skipping(name, 1))
+        self._notices.warn(
+            ("opened", name),
+            "Layer %r keeps failing and is skipped until it answers: calls go on without it, and it is tried "
+            "beside them, every few seconds at least. The last failure: %s",
+            name,
+            trouble,
+            again_after=0,
+        )
+
+    def layer_closed(self, name: str, open_sec: float) -> None:
+        """A layer answers again."""
+        self._recorder.record(Skipping(name, 0))
+        self._notices.warn(
+            ("closed", name),
+            "Layer %r answers again and is used again, after %.1f s without it.",
+            name,
+            open_sec,
+            again_after=0,
+        )
 
     def bus_failed(self, error: Exception, key_type: str = "") -> None:
         """The other processes could not be told of an invalidation."""

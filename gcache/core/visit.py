@@ -71,9 +71,9 @@ class Visit:
         self.failed: set[Tier] = set()
         self.unwritable = False
 
-    def give_up(self, tier: Tier) -> None:
+    def give_up(self, tier: Tier, reason: str = "error") -> None:
         """Leave a layer alone for the rest of the visit. Without the authority nothing tracked is stored."""
         self.failed.add(tier)
-        self.reason = "error"
+        self.reason = reason
         if self.epoch_key is not None and tier.is_authority:
             self.unwritable = True

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from prometheus_client import Counter, Histogram
+    from prometheus_client import Counter, Gauge, Histogram
 
     from gcache.core.events import (
         Disabled,
@@ -23,9 +23,19 @@ if TYPE_CHECKING:
         Serialization,
         Shadow,
         Size,
+        Skipping,
     )
 
 Handler: TypeAlias = Callable[[Any], None]
+Family = TypeVar("Family", "Counter", "Gauge", "Histogram")
+
+
+def labelled(family: Family, labels: Iterable[str]) -> Family:
+    """Return the child of `family` for `labels`.
+
+    A scrape fails as a whole over one text that UTF-8 cannot hold, so lone surrogates are spelled out.
+    """
+    return family.labels(*(label.encode(errors="backslashreplace").decode() for label in labels))
 
 
 def answered(requests: Counter, outcomes: Counter) -> Handler:
@@ -37,7 +47,7 @@ def answered(requests: Counter, outcomes: Counter) -> Handler:
         try:
             request, outcome = children[labels]
         except KeyError:
-            request, outcome = requests.labels(*labels[:2]).inc, outcomes.labels(*labels).inc
+            request, outcome = labelled(requests, labels[:2]).inc, labelled(outcomes, labels).inc
             children[labels] = request, outcome
         request(count)
         outcome(count)
@@ -53,7 +63,7 @@ def missed(requests: Counter, misses: Counter) -> Handler:
         try:
             request, miss = children[event]
         except KeyError:
-            request, miss = requests.labels(*event[:2]).inc, misses.labels(*event).inc
+            request, miss = labelled(requests, event[:2]).inc, labelled(misses, event).inc
             children[event] = request, miss
         request()
         miss()
@@ -90,10 +100,22 @@ def measured(child_of: Callable[[tuple[str, ...]], Handler]) -> Handler:
     return handle
 
 
+def switched(is_on: Gauge, times: Counter) -> Handler:
+    """Say in one family whether something is on, and count in the other how often it was switched on."""
+
+    def handle(event: Skipping) -> None:
+        *labels, state = event
+        labelled(is_on, labels).set(state)
+        if state:
+            labelled(times, labels).inc()
+
+    return handle
+
+
 def compared(shadows: Counter, ages: Histogram) -> Handler:
     """Count shadow reads in one family, and the ages of mismatches in the other."""
-    count = counted(lambda labels: shadows.labels(*labels).inc)
-    measure = measured(lambda labels: ages.labels(*labels).observe)
+    count = counted(lambda labels: labelled(shadows, labels).inc)
+    measure = measured(lambda labels: labelled(ages, labels).observe)
 
     def handle(event: Shadow) -> None:
         *labels, result, age_sec = event

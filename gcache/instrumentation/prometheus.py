@@ -22,9 +22,18 @@ from gcache.core.events import (
     Serialization,
     Shadow,
     Size,
+    Skipping,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
-from gcache.instrumentation._handlers import answered, compared, counted, measured, missed
+from gcache.instrumentation._handlers import (
+    answered,
+    compared,
+    counted,
+    labelled,
+    measured,
+    missed,
+    switched,
+)
 
 try:
     from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
@@ -161,8 +170,8 @@ class _Families:
             Hit: answered(requests, hits),
             Disabled: answered(requests, disabled),
             Miss: missed(requests, misses),
-            Error: counted(lambda event: errors.labels(*event[:-1], _flag(event.in_fallback)).inc),
-            Load: measured(lambda labels: load.labels(*labels).observe),
+            Error: counted(lambda event: labelled(errors, (*event[:-1], _flag(event.in_fallback))).inc),
+            Load: measured(lambda labels: labelled(load, labels).observe),
         }
 
     def _of_layers(self) -> dict[type[Event], Handler]:
@@ -177,11 +186,23 @@ class _Families:
         entries = self._gauge(
             "entries", Entries._fields[:-1], "livesum", "Entries that in-process layers hold now."
         )
+        is_open = self._gauge(
+            "layer_open",
+            Skipping._fields[:-1],
+            "livemax",
+            "Whether a layer is skipped (1), because it kept failing and has not answered since.",
+        )
+        opened = self._counter(
+            "layer_opened",
+            Skipping._fields[:-1],
+            "How often a layer began to be skipped, as it kept failing.",
+        )
         return {
-            Get: measured(lambda labels: get.labels(*labels).observe),
-            Serialization: measured(lambda labels: serialization.labels(*labels).observe),
-            Size: measured(lambda labels: size.labels(*labels).observe),
-            Entries: measured(lambda labels: entries.labels(*labels).set),
+            Get: measured(lambda labels: labelled(get, labels).observe),
+            Serialization: measured(lambda labels: labelled(serialization, labels).observe),
+            Size: measured(lambda labels: labelled(size, labels).observe),
+            Entries: measured(lambda labels: labelled(entries, labels).set),
+            Skipping: switched(is_open, opened),
         }
 
     def _of_invalidations(self) -> dict[type[Event], Handler]:
@@ -201,9 +222,9 @@ class _Families:
             "Whether this process hears of invalidations in others: 1, or 0 while it is cut off.",
         )
         return {
-            Invalidation: counted(lambda event: invalidations.labels(*event).inc),
+            Invalidation: counted(lambda event: labelled(invalidations, event).inc),
             Pending: lambda event: pending.set(event.waiting),
-            Listening: measured(lambda labels: listening.labels(*labels).set),
+            Listening: measured(lambda labels: labelled(listening, labels).set),
         }
 
     def _of_shadows(self) -> dict[type[Event], Handler]:
@@ -240,7 +261,11 @@ class _Families:
         return self._kept(Histogram(f"gcache_{name}", help, labels, buckets=buckets, registry=None))
 
     def _gauge(
-        self, name: str, labels: Sequence[str], over_processes: Literal["livesum", "livemin"], help: str
+        self,
+        name: str,
+        labels: Sequence[str],
+        over_processes: Literal["livesum", "livemin", "livemax"],
+        help: str,
     ) -> Gauge:
         return self._kept(
             Gauge(f"gcache_{name}", help, labels, registry=None, multiprocess_mode=over_processes)

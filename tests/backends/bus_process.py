@@ -6,7 +6,7 @@ import os
 import sys
 
 from gcache import GCache, GCacheConfig, GCacheKeyConfig, RedisBus, RedisConfig
-from tests.servers.waiting import wait_until
+from gcache.conformance.waiting import wait_until
 
 
 def main(port: str, cluster: str) -> None:

@@ -12,11 +12,11 @@ from weakref import WeakValueDictionary
 import pytest
 
 from gcache import GCache, GCacheConfig, GCacheKey, RedisBus, RedisConfig
+from gcache.conformance.proxy import FaultProxy
+from gcache.conformance.waiting import wait_until
 from tests.contract.stacks import ListSink, Stack, cache_all
 from tests.servers.cluster import Cluster
-from tests.servers.faults import FaultProxy
 from tests.servers.process import Server
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from gcache.backends.redis_bus import RedisSubscription

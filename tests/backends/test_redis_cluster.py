@@ -16,8 +16,8 @@ from redis.crc import key_slot
 
 from gcache import RedisConfig
 from gcache.backends.redis import RedisLayer
-from tests.servers.ports import HOST
-from tests.servers.waiting import wait_until
+from gcache.conformance.ports import HOST
+from gcache.conformance.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.servers.cluster import Cluster

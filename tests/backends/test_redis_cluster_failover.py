@@ -14,10 +14,10 @@ import pytest
 from gcache import GCache, GCacheConfig, GCacheKey, InvalidationPending, RedisConfig
 from gcache.backends._redis_clients import CONNECT_TIMEOUT_SEC, TIMEOUT_SEC
 from gcache.backends._redis_cluster import QUEUE_TIMEOUT_SEC
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Hit, Pending
 from tests.contract.stacks import ListSink, cache_remotely, new_prefix
 from tests.servers.availability import IS_LONG, require
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.servers.cluster import Cluster

@@ -18,12 +18,12 @@ from gcache import RedisConfig
 from gcache.backends._redis_lanes import AsyncLane, Lane
 from gcache.backends.redis import RedisLayer, layer_of_factory
 from gcache.backends.redis_bus import RedisBus
-from tests.servers.ports import HOST, free_port
-from tests.servers.waiting import wait_until
+from gcache.conformance.ports import HOST, free_port
+from gcache.conformance.waiting import wait_until
 
 if TYPE_CHECKING:
+    from gcache.conformance.proxy import FaultProxy
     from tests.servers.cluster import Cluster
-    from tests.servers.faults import FaultProxy
     from tests.servers.process import Server
 
 GENEROUS_SEC = 4.0  # redis-py's own defaults would wait 5 s, and ten times over

@@ -12,10 +12,10 @@ import pytest
 
 from gcache import GCache, GCacheConfig, GCacheKey, InvalidationPending, NotReplicated, RedisConfig
 from gcache.backends.redis import RedisLayer
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Pending
 from tests.contract.stacks import ListSink, cache_remotely, new_prefix
 from tests.servers.availability import require
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.servers.availability import Kind

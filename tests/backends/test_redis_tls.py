@@ -10,9 +10,9 @@ import redis
 
 from gcache import GCache, GCacheConfig, GCacheConfigError, GCacheKey, RedisBus, RedisConfig
 from gcache.backends.redis import RedisLayer
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Error
 from tests.contract.stacks import ListSink, cache_remotely
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.servers.tls import TlsServer

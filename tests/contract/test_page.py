@@ -22,10 +22,10 @@ from gcache import (
     RedisConfig,
     RedisConfigConflict,
 )
+from gcache.conformance.waiting import wait_until
 from gcache.instrumentation.prometheus import PrometheusSink
 from tests.contract.stacks import Instances, Stack, ThreadLocalClients, cache_all
 from tests.servers.process import Server
-from tests.servers.waiting import wait_until
 
 
 async def config_provider(key: GCacheKey) -> GCacheKeyConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 
-from tests.servers.waiting import wait_until
+from gcache.conformance.waiting import wait_until
 
 
 class BusDown(ConnectionError):

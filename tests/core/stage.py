@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Disabled, Error, Hit, Load, Miss
 from gcache.core.runtime import _helpers
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from gcache import GCache

@@ -23,13 +23,13 @@ from gcache import (
     LayerUnavailable,
     MemoryLayer,
 )
+from gcache.conformance.waiting import wait_until
 from gcache.core.bus import Message, decoded
 from gcache.core.events import Error, Listening
 from gcache.core.listener import Listener
 from tests.core.buses import AsyncBus, BusDown, Hub, SyncBus
 from tests.core.layers import SyncLayer
 from tests.core.stage import Clock, Recorded, Source, SyncSide
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

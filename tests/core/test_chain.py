@@ -355,11 +355,13 @@ class TestFailures:
         """A layer in trouble is logged once a minute."""
         gcache = make_gcache(layers=[remote])
         get_user = SyncSide().cached(gcache, Source())
-        remote.failing = {"*"}
 
         with gcache.enable():
             for seconds in (0, 30, 30):
                 clock.advance(seconds)
+                remote.failing = {"get"}
+                get_user(1)
+                remote.failing = set()
                 get_user(1)
 
         assert [("gcache", logging.WARNING)] * 2 == [record[:2] for record in caplog.record_tuples]

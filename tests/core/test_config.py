@@ -12,6 +12,7 @@ from gcache import (
     GCacheConfig,
     GCacheConfigError,
     GCacheKeyConfig,
+    MemoryLayer,
     RedisConfig,
     RedisConfigConflict,
 )
@@ -142,6 +143,34 @@ class TestConfig:
         """Two ways to reach the second layer are a conflict that names them."""
         with pytest.raises(RedisConfigConflict, match=message):
             GCacheConfig(**ways)
+
+    @pytest.mark.parametrize(
+        ("layers", "message"),
+        [
+            ("memory", r"layers is no list but a str: .*\[\"memory\", "),
+            (b"memory", "no list but a bytes"),
+            ({"memory"}, "no list but a set"),
+            (7, "no list but a int"),
+            (["memory", None], "layers has a NoneType, which is neither"),
+            ([MemoryLayer], "layers has the class MemoryLayer"),
+            ([RedisConfig()], "layers has a RedisConfig"),
+            ([b"memory"], "layers has a bytes"),
+        ],
+        ids=repr,
+    )
+    def test_no_layers(self, layers: Any, message: str) -> None:
+        """What is no list of layers or their texts is refused, and the error says what is meant."""
+        with pytest.raises(GCacheConfigError, match=message):
+            GCacheConfig(layers=layers)
+
+    def test_layers_of_both_kinds(self) -> None:
+        """Layers and texts may be mixed, and a configuration that is logged tells no text's password."""
+        layer = SyncLayer("far", Clock())
+
+        config = GCacheConfig(layers=["memory", "redis://user:hunter2@host?x=hunter2\nhunter2", layer])
+
+        assert f"layers=['memory', 'redis...', {layer!r}]" in repr(config)
+        assert "hunter2" not in repr(config)
 
     @pytest.mark.parametrize(
         ("field", "value"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import GCacheKeyConfig
+from gcache.conformance.waiting import wait_until
 from gcache.core.flights import Flights, Leading
 from gcache.core.runtime import LoopRuntime, Outcome
 from tests.core.layers import SyncLayer
@@ -22,7 +23,6 @@ from tests.core.stage import (
     in_background,
     in_threads,
 )
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

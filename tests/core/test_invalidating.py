@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import GCacheClosed, GCacheConfigError, InvalidationPending, InvalidKey
+from gcache.conformance.waiting import wait_until
 from gcache.core import epochs
 from gcache.core.events import Invalidation
 from gcache.core.holding import Holding
 from gcache.core.runtime import ThreadRuntime, drive
 from tests.core.layers import RetiringLayer, SyncLayer
 from tests.core.stage import PATIENCE_SEC, Clock, Recorded, Source, SyncSide
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from gcache import MISSING, GCache, InvalidationPending, LayerUnavailable
+from gcache.conformance.waiting import wait_until
 from gcache.core.epochs import standing
 from gcache.core.events import Pending as PendingEvent
 from gcache.core.pending import MOST, Debt, Pending
 from tests.core.layers import AsyncRetiringLayer, SyncLayer
 from tests.core.stage import Clock, Recorded, Source, SyncSide
-from tests.servers.waiting import wait_until
 
 ENTITY = "user_id", 1
 

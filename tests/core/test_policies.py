@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import GCacheKey, GCacheKeyConfig
+from gcache.conformance.waiting import wait_until
 from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide, in_threads
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

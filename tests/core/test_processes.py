@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import GCacheKeyConfig, MemoryLayer
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Hit, Shadow
 from tests.core.layers import AsyncLayer, SyncLayer
 from tests.core.stage import (
@@ -24,7 +25,6 @@ from tests.core.stage import (
     in_background,
     in_threads,
 )
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,6 +179,50 @@ class TestFork:
         with gcache.enable():
             get_user(1)
         with lock(gcache):
+            in_child(child)
+
+    def test_skipped_layer(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
+        """A child skips what its parent skips, and finds out by itself when it is back."""
+        remote, side, gate = SyncLayer("remote", clock), SyncSide(), threading.Event()
+        gcache = make_gcache(layers=[remote])
+        get_user = side.cached(gcache, Source())
+        [tier] = gcache._engine.chain.tiers
+        breaker = tier.breaker
+        assert breaker is not None
+
+        def child() -> None:
+            assert breaker.is_open
+            remote.failing, remote.before = set(), {}
+            with gcache.enable():
+                get_user(1)
+                wait_until(lambda: not breaker.is_open, sentence="it is back")
+                assert get_user(1) == get_user(1)
+
+        with gcache.enable():
+            remote.failing = {"*"}
+            for page in range(3):
+                get_user(1, page)
+            remote.before["get"] = lambda: gate.wait(10)
+            clock.advance(10)
+            get_user(1)
+            with breaker._lock:
+                in_child(child)
+        gate.set()
+        side.settle(gcache)
+
+        assert breaker.is_open
+
+    def test_limited_layer(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
+        """A child gets threads of its own for a layer with a limit."""
+        gcache = make_gcache(layers=[SyncLayer("remote", clock)], layer_timeout_sec={"*": 60})
+        get_user = SyncSide().cached(gcache, Source())
+
+        def child() -> None:
+            with gcache.enable():
+                assert [1, 2] == [get_user(1), get_user(2)]
+
+        with gcache.enable():
+            get_user(1)
             in_child(child)
 
     def test_background_loop(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:

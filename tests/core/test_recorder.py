@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import MemoryLayer
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Disabled, Entries, Hit, Miss
 from gcache.core.missing import MISSING
 from gcache.core.notices import Notices
 from gcache.core.recorder import Recorder
 from tests.core.stage import Clock, Recorded, Source, SyncSide, in_threads
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
+from gcache.conformance.waiting import wait_until
+from gcache.core.background import background_loop
 from gcache.core.runtime import (
     LoopRuntime,
     Operation,
     Outcome,
     ThreadRuntime,
-    _background_loop,
     _Helpers,
     drive,
 )
 from tests.core.stage import PATIENCE_SEC, in_threads
-from tests.servers.waiting import wait_until
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
 
@@ -132,7 +132,7 @@ class TestThreadRuntime:
         with monkeypatch.context() as patch:
             patch.setattr("concurrent.futures.Future.result", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                _background_loop.run(never)
+                background_loop.run(never)
 
         assert cancelled.wait(10)
 

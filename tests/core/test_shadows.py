@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import GCacheKey, GCacheKeyConfig, MemoryLayer
+from gcache.conformance.waiting import wait_until
 from gcache.core.events import Hit, Shadow
 from gcache.core.runtime import _Helpers
 from gcache.core.shadows import MOST_UNDER_WAY, is_drawn
 from tests.core.layers import SyncLayer
 from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

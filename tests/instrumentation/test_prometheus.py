@@ -31,6 +31,7 @@ from gcache.core.events import (
     Serialization,
     Shadow,
     Size,
+    Skipping,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
 from gcache.instrumentation.prometheus import PrometheusSink
@@ -51,6 +52,7 @@ ONE_OF_EACH: list[Event] = [
     Serialization("GetUser", "user_id", "remote", "dump", 0.00003),
     Size("GetUser", "user_id", "remote", 900),
     Entries("local", 17),
+    Skipping("remote", 1),
     Pending(3),
     Listening("urn:shop", 1),
     Shadow("GetUser", "user_id", "local", "mismatch", 90.0),
@@ -113,6 +115,8 @@ class TestCounts:
             ),
             (Size("GetUser", "user_id", "remote", 900), "size_bytes_sum", REMOTE, 900),
             (Entries("local", 17), "entries", {"layer": "local"}, 17),
+            (Skipping("remote", 1), "layer_open", {"layer": "remote"}, 1),
+            (Skipping("remote", 1), "layer_opened_total", {"layer": "remote"}, 1),
             (Pending(3), "invalidations_pending", {}, 3),
             (Listening("urn:shop", 1), "bus_listening", {"channel": "urn:shop"}, 1),
             (
@@ -159,6 +163,14 @@ class TestCounts:
         assert 15 == registry.get_sample_value("gcache_hits_total", REMOTE)
         assert 3 == registry.get_sample_value("gcache_misses_total", REMOTE | {"reason": "absent"})
         assert 3 == registry.get_sample_value("gcache_get_seconds_count", REMOTE)
+
+    def test_skipping(self, registry: CollectorRegistry, sink: PrometheusSink) -> None:
+        """A layer that opened twice and answers again is not open, and was opened twice."""
+        for skips in (1, 0, 1, 0):
+            sink.record(Skipping("remote", skips))  # type: ignore[arg-type]
+
+        assert 0 == registry.get_sample_value("gcache_layer_open", {"layer": "remote"})
+        assert 2 == registry.get_sample_value("gcache_layer_opened_total", {"layer": "remote"})
 
     def test_requests(self, registry: CollectorRegistry, sink: PrometheusSink) -> None:
         """Requests are hits, misses and disabled calls, of all layers and for all reasons."""
@@ -451,7 +463,7 @@ class TestExposition:
         """Every family says in a sentence what it counts."""
         texts = [family.documentation for family in registry.collect()]
 
-        assert 15 == len(texts)
+        assert 17 == len(texts)
         assert all(text[0].isupper() and text.endswith(".") for text in texts)
 
 

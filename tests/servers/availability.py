@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Kind = Literal["valkey", "redis"]
-Feature = Literal["valkey", "redis", "tls"]
+Feature = Literal["valkey", "redis", "tls", "memcached"]
 
 
 IS_LONG = bool(os.environ.get("GCACHE_LONG"))
@@ -69,6 +69,10 @@ def _needs_redis() -> str | None:
     return None if binary("redis") else "redis-server on PATH, for example `apt install redis-server`"
 
 
+def _needs_memcached() -> str | None:
+    return None if shutil.which("memcached") else "memcached on PATH, for example `apt install memcached`"
+
+
 def _needs_trustme() -> str | None:
     return None if importlib.util.find_spec("trustme") else "certificates, `pip install trustme`"
 
@@ -78,4 +82,5 @@ _PARTS: dict[Feature, tuple[Callable[[], str | None], ...]] = {
     "valkey": (_needs_valkey,),
     "redis": (_needs_redis,),
     "tls": (_needs_redis, _needs_trustme),
+    "memcached": (_needs_memcached,),
 }

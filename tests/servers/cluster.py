@@ -9,8 +9,8 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
+from gcache.conformance.waiting import wait_until
 from tests.servers.process import Server
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType

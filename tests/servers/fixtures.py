@@ -14,8 +14,9 @@ from tests.servers.availability import require
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gcache.conformance.proxy import FaultProxy
     from tests.servers.cluster import Cluster
-    from tests.servers.faults import FaultProxy
+    from tests.servers.memcached import Memcached
     from tests.servers.process import Server
     from tests.servers.tls import TlsServer
 
@@ -37,6 +38,16 @@ def redis_server() -> Iterator[Server]:
     from tests.servers.process import Server
 
     with Server("redis") as server:
+        yield server
+
+
+@pytest.fixture
+def memcached() -> Iterator[Memcached]:
+    """A memcached for this test alone."""
+    require("memcached")
+    from tests.servers.memcached import Memcached
+
+    with Memcached() as server:
         yield server
 
 
@@ -95,7 +106,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.fixture
 def fault_proxy(server: Server) -> Iterator[FaultProxy]:
     """A proxy in front of `server`, passing everything through until told otherwise."""
-    from tests.servers.faults import FaultProxy
+    from gcache.conformance.proxy import FaultProxy
 
     with FaultProxy(server.port) as proxy:
         yield proxy

@@ -14,9 +14,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from gcache.conformance.ports import HOST, free_port
+from gcache.conformance.waiting import wait_until
 from tests.servers.availability import Kind, binary, require
-from tests.servers.ports import HOST, free_port
-from tests.servers.waiting import wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gcache.conformance.waiting import wait_until
 from tests.servers import availability
 from tests.servers.availability import require
-from tests.servers.waiting import wait_until
 
 redis = pytest.importorskip("redis")
 
+from gcache.conformance.proxy import FaultProxy  # noqa: E402
 from tests.servers.cluster import Cluster  # noqa: E402
-from tests.servers.faults import FaultProxy  # noqa: E402
 from tests.servers.process import Server  # noqa: E402
 
 if TYPE_CHECKING:

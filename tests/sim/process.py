@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gcache.backends.memory import MemoryLayer
 from gcache.core.authority import Authority
+from gcache.core.breaker import Breaker
 from gcache.core.bus import Announcer
 from gcache.core.chain import Chain
 from gcache.core.config import GCacheKeyConfig
@@ -71,6 +72,25 @@ class Memory(MemoryLayer[Any]):
         return super().find(key, now)
 
 
+class WatchedBreaker(Breaker):
+    """Opens at the first failure, and takes note of who looks at it. It tells nobody."""
+
+    def __init__(self, clock: Callable[[], float], touch: Touch, thing: str) -> None:
+        self._touch = touch
+        self._thing = thing
+        super().__init__(clock, lambda: 0.0, lambda trouble: None, lambda open_sec: None, most_failures=1)
+        self._lock = WatchedLock(touch, thing)  # type: ignore[assignment]
+
+    @property
+    def is_open(self) -> bool:  # type: ignore[override]
+        self._touch(self._thing, False)
+        return self._is_open
+
+    @is_open.setter
+    def is_open(self, is_open: bool) -> None:
+        self._is_open = is_open
+
+
 class StrictTroubles(Troubles):
     """Here a part of the chain that breaks is a violation, not something to cover up for."""
 
@@ -98,11 +118,14 @@ class Process:
         touch: Touch,
         fail: Callable[[str], None],
         bus: SimBus | None,
+        has_breaker: bool = False,
     ) -> None:
         self.name = name
         self.now = 0.0
         self.memory: Memory | None = None
         tiers = [Tier(store.name, layer=store)]
+        if has_breaker:
+            tiers[0].breaker = WatchedBreaker(self.clock, touch, f"breaker of {name}")
         if has_memory:
             self.memory = Memory("local", clock=self.clock)
             self.memory.touch, self.memory.thing = touch, f"memory of {name}"

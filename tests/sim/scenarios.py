@@ -127,6 +127,33 @@ def failing_layer_and_buffer(world: World, here: str, there: str) -> None:
     add_writer(world, "writer", there, hold_sec=10, tries=2)
 
 
+def skipped_layer(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    world.has_breakers = True
+    add_reader(world, "reader", here, times=2)
+    add_writer(world, "writer", there)
+
+
+def skipped_layer_is_back(world: World, here: str, there: str) -> None:
+    skipped_layer(world, here, there)
+    add_lapse(world, 5, (here, there))
+
+
+def skipped_layer_and_rewriter(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    world.has_breakers = True
+    add_reader(world, "reader", here)
+    add_writer(world, "writer", there, tries=2)
+
+
+def skipped_layer_and_buffer(world: World, here: str, there: str) -> None:
+    world.faults = 1
+    world.has_breakers = True
+    add_reader(world, "reader", here, times=2)
+    add_writer(world, "writer", there, hold_sec=10, tries=2)
+    add_lapse(world, 5, (here, there))
+
+
 def failing_source(world: World, here: str, there: str) -> None:
     world.faults = 1
     world.source.may_fail = True

@@ -20,8 +20,10 @@ from functools import partial
 from hashlib import blake2b
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
+from weakref import WeakSet, ref
 
 from gcache.core.authority import Authority
+from gcache.core.breaker import Probe
 from gcache.core.bus import Announcer, decoded
 from gcache.core.chain import Chain
 from gcache.core.entries import Entry, Generation
@@ -42,7 +44,7 @@ from gcache.core.wire import Wire
 from gcache.serializers.json import JsonSerializer
 from tests.sim.actor import Actor
 from tests.sim.bus import Line
-from tests.sim.process import ENTRY_KEY, Process
+from tests.sim.process import ENTRY_KEY, Process, WatchedBreaker
 from tests.sim.properties import Reading
 from tests.sim.runtime import Landing, Load, Moment, Remote, SimRuntime, SourceLoad
 from tests.sim.world import World
@@ -55,6 +57,8 @@ _CONSTANT = frozenset({
 })  # fmt: skip
 _BELOW = frozenset({SimRuntime.attempt.__code__, SimRuntime.landed.__code__})
 _FIELDS: dict[type, tuple[str, ...]] = {
+    WatchedBreaker: ("turn", "_due", "_pause_sec", "_since", "_probes", "_last"),
+    Probe: ("turn", "began", "is_in_person"),
     Entry: ("began", "epoch", "expires", "generation", "value"),
     Flight: ("generation", "outcome", "is_over", "is_void", "is_circular", "waits_for"),
     Generation: ("alive",),
@@ -106,6 +110,7 @@ class _Describer:
         yield process.now, process.use_case.is_shut
         yield self._of(dict(generations._live)), self._of(generations._holds)
         yield self._of(process.chain.flights.routes)
+        yield self._of(process.chain.tiers[-1].breaker)
         for entity, debt in process.chain.removal.pending._debts.items():
             yield entity, debt.until, tuple(sorted(debt.holders)), debt.is_bus_alone
         if process.memory is not None:
@@ -167,7 +172,9 @@ class _Describer:
             return tuple([self._of(part) for part in thing])
         if kind is dict:
             return tuple([(self._of(key), self._of(value)) for key, value in _in_order(thing)])
-        if kind is set or kind is frozenset:
+        if kind is ref:
+            return self._of(thing())
+        if kind is set or kind is frozenset or kind is WeakSet:
             return tuple(sorted([self._of(part) for part in thing], key=repr))
         if kind is partial:
             return self._of(thing.args)

@@ -13,7 +13,10 @@ from gcache.core.generations import Generations
 from gcache.core.listener import Listener
 from gcache.core.removal import Removal
 from gcache.core.routes import Routes
+from gcache.core.runtime import Outcome
 from gcache.core.use_case import UseCase
+from gcache.core.visit import Visit
+from gcache.errors import LayerSkipped
 from tests.sim import scenarios
 from tests.sim.explorer import Violated
 from tests.sim.store import ExactStore
@@ -23,8 +26,8 @@ from tests.sim.world import EPOCH_SIZE, World
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from gcache.core.runtime import Outcome, Runtime
-    from gcache.core.visit import Visit
+    from gcache.core.runtime import Runtime
+    from gcache.core.tiers import Tier
 
 
 async def _fly_and_then_settle(
@@ -310,3 +313,33 @@ def test_memory_that_the_chain_of_a_deaf_process_uses_is_found(monkeypatch: pyte
 
     with pytest.raises(Violated, match=r"^exact: "):
         _explore_on_a_bus(scenarios.cut_off)
+
+
+def test_an_invalidation_that_passes_over_a_skipped_authority_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a skipped authority was not told is not done."""
+    real = Authority.retire
+
+    async def retire(self: Authority, *args: Any) -> Outcome[Any]:
+        outcome = await real(self, *args)
+        return Outcome() if isinstance(outcome.error, LayerSkipped) else outcome
+
+    monkeypatch.setattr(Authority, "retire", retire)
+
+    with pytest.raises(Violated, match=r"^exact: "):
+        explore(scenarios.skipped_layer_and_rewriter, False, 2)
+
+
+def test_a_visit_that_stores_under_a_skipped_authority_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word from the authority, nothing tracked is kept in memory."""
+    real = Visit.give_up
+
+    def give_up(self: Visit, tier: Tier, reason: str = "error") -> None:
+        real(self, tier, reason)
+        self.unwritable = self.unwritable and reason != "skipped"
+
+    monkeypatch.setattr(Visit, "give_up", give_up)
+
+    with pytest.raises(Violated, match=r"^held: "):
+        explore(scenarios.skipped_layer_and_buffer, True, 1)

@@ -37,6 +37,7 @@ class World:
         self, memory: bool = False, retires: bool = True, faults: int = 0, bus: bool = False
     ) -> None:
         self.faults = faults
+        self.has_breakers = False
         self.violation = ""
         self.footprint: Footprint = {}
         self.trace: list[tuple[str, str, str]] = []
@@ -58,7 +59,9 @@ class World:
         if name not in self.processes:
             bus = SimBus(name, self.lines, self.history) if self._has_bus else None
             self.lines[name] = Line(name, self.touch)
-            self.processes[name] = Process(name, self.store, self._has_memory, self.touch, self.fail, bus)
+            self.processes[name] = Process(
+                name, self.store, self._has_memory, self.touch, self.fail, bus, self.has_breakers
+            )
         return self.processes[name]
 
     def join(

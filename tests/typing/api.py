@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_type
+from typing import Any, assert_type
 
 from gcache import (
     ANY,
     MISSING,
+    AsyncCacheLayer,
     CacheLayer,
     GCache,
     GCacheConfig,
@@ -21,8 +22,11 @@ from gcache import (
     RedisConfig,
     Subscription,
 )
+from gcache.backends.redis import RedisLayer
 from gcache.core.protocols import MetricsSink, Serializer
+from gcache.discovery import layer_from
 from gcache.instrumentation.null import NullSink
+from gcache.urls import LayerURL, flag, seconds, size
 
 
 @dataclass
@@ -53,6 +57,9 @@ other = GCache(
         serializer=JsonSerializer(),
     )
 )
+mixed = GCacheConfig(layers=["memory", MemoryLayer[object](name="second"), RedisLayer(redis, name="third")])
+named = GCacheConfig(layers=["memory?max_entries=10", "redis://localhost:6379/2?name=far"])
+none = GCacheConfig(layers=["memory", 1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 sink: MetricsSink = NullSink()
 serializers: list[Serializer] = [PickleSerializer(trusted=[User]), PickleSerializer(trusted=ANY)]
 
@@ -131,6 +138,16 @@ class Bus:
 
 
 bus: InvalidationBus = Bus()
+
+
+def from_url(url: LayerURL) -> MemoryLayer[object]:
+    url.only("path", "login")
+    url.only("query")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert_type(url.options(name=str, limit=size, is_shared=flag, timeout_sec=seconds), dict[str, Any])
+    return MemoryLayer(name=url.path)
+
+
+assert_type(layer_from("memory"), CacheLayer[Any] | AsyncCacheLayer[Any])
 
 
 @gcache.enable()

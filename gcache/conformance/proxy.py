@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from tests.servers.ports import HOST, free_port
+from gcache.conformance.ports import HOST, free_port
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -1,0 +1,7 @@
+"""memcached as a layer of gcache-toolkit."""
+
+from __future__ import annotations
+
+from gcache_memcached._layer import MemcachedLayer, from_url
+
+__all__ = ["MemcachedLayer", "from_url"]
