@@ -6,10 +6,10 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
-import diskcache
 import pytest
 
 from gcache import EntryTooLarge, GCacheClosed, GCacheConfigError
@@ -33,17 +33,55 @@ def size_of(folder: Path) -> int:
 class TestSize:
     @pytest.mark.parametrize("value_bytes", [100, 10_000, MIB])
     def test_the_folder_is_bounded(self, layer: DiskLayer, folder: Path, value_bytes: int) -> None:
-        """However much is put, and in whatever pieces, the database stays within the size."""
+        """However much is put, and in whatever pieces, the folder stays within the size, its journal too."""
         largest = 0
         for start in range(0, 40 * MIB // value_bytes, 50):
             layer.put(
-                {f"key:{start}:{n}": bytes(value_bytes) for n in range(min(50, 8 * MIB // value_bytes))}, 600
+                {f"key:{start}:{n}": bytes(value_bytes) for n in range(min(50, MIB // value_bytes))}, 600
             )
-            largest = max(largest, (folder / "cache.db").stat().st_size)
+            largest = max(largest, size_of(folder))
             if start > 20_000:
                 break
 
         assert largest <= 16 * MIB
+
+    def test_small_entries_make_room_for_large_ones(self, layer: DiskLayer, folder: Path) -> None:
+        """As much goes as comes, however many entries that are."""
+        for start in range(0, 15_000, 500):
+            layer.put({f"small:{n}": bytes(1000) for n in range(start, start + 500)}, 600)
+        largest = 0
+        for n in range(30):
+            layer.put({f"large:{n}": bytes(MIB)}, 600)
+            largest = max(largest, size_of(folder))
+
+        assert largest <= 16 * MIB
+
+    def test_a_size_that_was_lowered(self, layer: DiskLayer, folder: Path) -> None:
+        """A folder that is larger than its size shrinks as it is written to, a MiB or so at a time."""
+        for n in range(12):
+            layer.put({f"key:{n}": bytes(MIB)}, 600)
+        layer.close()
+        with closing(DiskLayer(str(folder), size=4 * MIB)) as smaller:
+            sizes = []
+            for n in range(20):
+                smaller.put({f"new:{n}": b"value"}, 600)
+                sizes.append(size_of(folder))
+
+        assert 12 * MIB < sizes[0]
+        assert sizes[-1] <= 4 * MIB
+
+    def test_clearing_leaves_no_journal(self, folder: Path) -> None:
+        """What is cleared goes in small steps: the journal is no larger at the end than by its bounds."""
+        with closing(DiskLayer(str(folder), size=128 * MIB)) as layer:
+            for n in range(80):
+                layer.put({f"key:{n}": bytes(MIB)}, 600)
+            layer.put({"other": b"value"}, 600)
+            removed = layer.clear("key:")
+            journal = (folder / "cache.db-wal").stat().st_size
+
+            assert 80 == removed
+            assert [b"value"] == list(layer.get(["other"]))
+        assert journal <= 24 * MIB
 
     def test_the_oldest_makes_room(self, layer: DiskLayer) -> None:
         """What was stored longest ago goes first, whatever was read meanwhile."""
@@ -116,12 +154,33 @@ class TestTrouble:
         layer.put({"key": b"value"}, 600)
         with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(diskcache.Timeout):
+            with pytest.raises(TimeoutError, match="Others have had"):
                 layer.put({"key": b"new"}, 600)
             found = list(layer.get(["key"]))
             other.execute("ROLLBACK")
 
         assert [b"value"] == found
+
+    def test_reading_while_a_thread_waits_to_write(self, folder: Path) -> None:
+        """A thread that waits for another process to have written keeps no other thread from reading."""
+        put = []
+        with (
+            closing(DiskLayer(str(folder), timeout_sec=20)) as layer,
+            closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as other,
+        ):
+            layer.put({"key": b"value"}, 600)
+            other.execute("BEGIN IMMEDIATE")
+            writer = threading.Thread(target=lambda: put.append(layer.put({"key": b"new"}, 600)))
+            writer.start()
+            found = [layer.get(["key"]) for _ in range(1000)]
+            had_waited = not put
+            other.execute("ROLLBACK")
+            writer.join()
+            after = layer.get(["key"])
+
+        assert had_waited
+        assert [[b"value"]] * 1000 == found
+        assert [b"new"] == after
 
     def test_closed(self, folder: Path) -> None:
         """A closed layer says so, and does not open again by itself."""
@@ -141,7 +200,7 @@ class TestTrouble:
     @pytest.mark.parametrize("options", [{"size": 1000}, {"timeout_sec": 0}, {"timeout_sec": float("nan")}])
     def test_what_cannot_be_meant(self, folder: Path, options: dict[str, float]) -> None:
         """A size or a deadline that nothing can be done with is an error that says what to give."""
-        with pytest.raises(GCacheConfigError, match="give at least 1048576 bytes"):
+        with pytest.raises(GCacheConfigError, match="give at least 2097152 bytes"):
             DiskLayer(str(folder), **options)  # type: ignore[arg-type]
 
         assert not folder.exists()

@@ -94,21 +94,47 @@ def test_no_file_is_read_or_removed(layer: DiskLayer, folder: Path, tmp_path: Pa
     assert b"secret" == secret.read_bytes()
 
 
-def test_settings_are_not_believed(folder: Path) -> None:
-    """A folder's own settings do not change those of the layer, nor any other attribute of it."""
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size_limit", 1),
+        ("size", "junk"),
+        ("statistics", 1),
+        ("eviction_policy", "none"),
+        ("sqlite_busy_timeout", 60_000),
+        ("sqlite_journal_mode", "delete"),
+        ("disk__directory", "/"),
+        ("_path", "/"),
+        ("get", "x"),
+    ],
+)
+def test_settings_are_not_believed(folder: Path, name: str, value: object) -> None:
+    """What a folder says of settings changes nothing, be they those of diskcache, of SQLite or of neither."""
     DiskLayer(str(folder)).close()
     with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as db:
-        for name, value in (("size_limit", 1), ("cull_limit", 0), ("_disk", "x"), ("_wait_sec", 1e9)):
-            db.execute("INSERT OR REPLACE INTO Settings VALUES (?, ?)", (name, value))
-    layer = DiskLayer(str(folder), size=2**24)
-    layer.put({"key": b"value"}, 600)
-    opened = layer._folder
-    seen = opened.size_limit, opened.cull_limit, opened._wait_sec
-    found = list(layer.get(["key"]))
-    layer.close()
+        db.execute("INSERT OR REPLACE INTO Settings VALUES (?, ?)", (name, value))
+    with closing(DiskLayer(str(folder))) as layer:
+        layer.put({"key": b"value"}, 600)
+        found = list(layer.get(["key"]))
+        [[wait_ms]] = layer._folder._con.execute("PRAGMA busy_timeout")
+        [[journal]] = layer._folder._con.execute("PRAGMA journal_mode")
 
-    assert (2**24 - 2**21, 10, 0.5) == seen
     assert [b"value"] == found
+    assert (0, "wal") == (wait_ms, journal)
+
+
+def test_a_foreign_row_is_no_obstacle(layer: DiskLayer, folder: Path) -> None:
+    """What cannot be read can be invalidated all the same, and written anew."""
+    layer.put({"key": b"value"}, 600)
+    plant(folder, mode=PICKLE)
+    layer.retire("key", "", 0)
+    retired = list(layer.get(["key"]))
+    layer.put({"key": b"value"}, 600)
+    plant(folder, mode=PICKLE)
+    layer.put({"key": b"new"}, 600)
+
+    assert [None] == retired
+    assert [b"new"] == list(layer.get(["key"]))
 
 
 def test_other_users_are_kept_out(layer: DiskLayer, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gcache_diskcache._folder import ForeignRow
 from gcache_diskcache._layer import DiskLayer, from_url
+from gcache_diskcache._rows import ForeignRow
 
 __all__ = ["DiskLayer", "ForeignRow", "from_url"]
