@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -55,6 +56,25 @@ class TestSize:
             largest = max(largest, size_of(folder))
 
         assert largest <= 16 * MIB
+
+    def test_what_is_added_makes_room_too(self, layer: DiskLayer, folder: Path) -> None:
+        """The folder is bounded whichever way entries come."""
+        largest = 0
+        for n in range(40):
+            layer.add(f"key:{n}", bytes(MIB), 600)
+            largest = max(largest, size_of(folder))
+
+        assert largest <= 16 * MIB
+
+    def test_nothing_but_holds(self, layer: DiskLayer, folder: Path) -> None:
+        """Where nothing may be evicted, putting goes on."""
+        for n in range(12):
+            layer.put({f"key:{n}": bytes(MIB)}, 600)
+        with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as db:
+            db.execute("UPDATE Cache SET tag = 'hold'")
+        layer.put({"new": bytes(MIB)}, 600)
+
+        assert [bytes(MIB)] * 2 == list(layer.get(["key:0", "new"]))
 
     def test_a_size_that_was_lowered(self, layer: DiskLayer, folder: Path) -> None:
         """A folder that is larger than its size shrinks as it is written to, a MiB or so at a time."""
@@ -146,6 +166,23 @@ class TestSize:
         assert 0 < int(failures) < 6
         assert {5, MIB, None} == set(eval(found))
         assert [b"value"] == list(layer.get(["before"]))
+
+
+@pytest.mark.parametrize(
+    ("act", "synchronous"),
+    [
+        (lambda layer: layer.put({"key": b"value"}, 600), 1),
+        (lambda layer: layer.add("key", b"value", 600), 1),
+        (lambda layer: layer.delete(["key"]), 2),
+        (lambda layer: layer.clear("key"), 2),
+        (lambda layer: layer.retire("key", "", 0), 2),
+    ],
+)
+def test_a_loss_of_power(layer: DiskLayer, act: Callable[[DiskLayer], object], synchronous: int) -> None:
+    """What is stored may be lost with the power, which costs misses; what is forgotten is on the disk."""
+    act(layer)
+
+    assert [(synchronous,)] == layer._folder._con.execute("PRAGMA synchronous").fetchall()
 
 
 class TestTrouble:
