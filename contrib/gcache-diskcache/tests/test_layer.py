@@ -198,6 +198,15 @@ class TestTrouble:
 
         assert [b"value"] == found
 
+    def test_what_fails_leaves_nothing(self, layer: DiskLayer, folder: Path) -> None:
+        """A put that fails in its midst stores nothing of it, and does not stand in anybody's way."""
+        with pytest.raises(TypeError, match="stores bytes"):
+            layer.put({"bytes": b"value", "text": "value"}, 600)  # type: ignore[dict-item]
+        with closing(DiskLayer(str(folder), size=16 * MIB)) as other:
+            other.put({"other": b"value"}, 600)
+
+        assert [None, None, b"value"] == list(layer.get(["bytes", "text", "other"]))
+
     def test_reading_while_a_thread_waits_to_write(self, folder: Path) -> None:
         """A thread that waits for another process to have written keeps no other thread from reading."""
         put = []
