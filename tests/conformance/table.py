@@ -52,7 +52,7 @@ class Layer:
 
 
 def read(reports: Iterable[Path]) -> dict[str, Layer]:
-    """Return the layers that `reports` tell of, by name, in their order: those whose suite has a docstring."""
+    """Return the layers that `reports` tell of, by name, in their order, if their suites have docstrings."""
     layers: dict[str, Layer] = {}
     for report in reports:
         for case in ElementTree.parse(report).iter("testcase"):
