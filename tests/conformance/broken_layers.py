@@ -354,6 +354,9 @@ class RetireKeepsTheEpoch(Store):
 
 
 class SharesOverAFork(LineLayer):
+    def __init__(self, host: str, port: int, timeout_sec: float | None = 0.5) -> None:
+        super().__init__(host, port, timeout_sec)
+
     def idle(self) -> list[Connection]:
         return self._idle.setdefault(0, [])
 
@@ -378,7 +381,7 @@ class OneConnectionForAllThreads(LineLayer):
     def take(self) -> Connection:
         own = self.idle()
         if not own:
-            own.append(self.connection(*self._at[:2], 2.0))
+            own.append(self.connection(*self._at[:2], 0.5))
         return own[0]
 
 
@@ -401,6 +404,18 @@ class RemembersItsFirstLoop(AwaitedLayer):
     async def run(self, verb: str, *args: Any) -> Any:
         self.loop = self.loop or asyncio.get_running_loop()
         return await self.loop.run_in_executor(None, getattr(self._layer, verb), *args)
+
+
+class BlocksTheNext(AwaitedLayer):
+    """Waits for a lock on the very loop of the one who has it."""
+
+    def __init__(self, *at: Any) -> None:
+        super().__init__(*at)
+        self._lock = threading.Lock()
+
+    async def run(self, verb: str, *args: Any) -> Any:
+        with self._lock:
+            return await super().run(verb, *args)
 
 
 class CachesInFront(LineLayer):
