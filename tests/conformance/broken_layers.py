@@ -406,18 +406,6 @@ class RemembersItsFirstLoop(AwaitedLayer):
         return await self.loop.run_in_executor(None, getattr(self._layer, verb), *args)
 
 
-class BlocksTheNext(AwaitedLayer):
-    """Waits for a lock on the very loop of the one who has it."""
-
-    def __init__(self, *at: Any) -> None:
-        super().__init__(*at)
-        self._lock = threading.Lock()
-
-    async def run(self, verb: str, *args: Any) -> Any:
-        with self._lock:
-            return await super().run(verb, *args)
-
-
 class CachesInFront(LineLayer):
     """Remembers what it read, and hears nothing of what others do."""
 

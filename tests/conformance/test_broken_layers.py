@@ -70,7 +70,6 @@ FAULTS = [
     ("PicklesHalfAlive", "test_pickle"),
     ("LeaksAFile", "test_close_lets_go"),
     ("RemembersItsFirstLoop", "test_loop_after_loop"),
-    ("BlocksTheNext", "test_many_callers_of_one_loop"),
     ("CachesInFront", "test_invalidated_everywhere"),
     ("CachesInFront", "test_removed_for_all"),
     ("ReusesLateLines", "test_slow"),
