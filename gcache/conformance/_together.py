@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import queue
 import select
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -46,6 +48,26 @@ def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
         raise errors[0]
     assert not any(thread.is_alive() for thread in threads), f"a thread hangs after {PATIENCE_SEC} s"
     return results
+
+
+class Meeting:
+    """Where `count` threads or forked processes wait for each other, again and again."""
+
+    def __init__(self, count: int) -> None:
+        self._turns = memoryview(mmap.mmap(-1, 8 * count)).cast("q")
+
+    def wait(self, number: int, turn: int) -> None:
+        """Return when all have come to `turn`, the first being 1. Raises TimeoutError if one does not."""
+        self._turns[number] = turn
+        deadline = time.monotonic() + PATIENCE_SEC
+        while min(self._turns) < turn:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"somebody has not come after {PATIENCE_SEC} s")
+            time.sleep(0)
+
+    def leave(self, number: int) -> None:
+        """Let nobody wait for `number` any more."""
+        self._turns[number] = sys.maxsize
 
 
 class Worker:

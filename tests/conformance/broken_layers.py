@@ -354,6 +354,9 @@ class RetireKeepsTheEpoch(Store):
 
 
 class SharesOverAFork(LineLayer):
+    def __init__(self, host: str, port: int, timeout_sec: float | None = 0.5) -> None:
+        super().__init__(host, port, timeout_sec)
+
     def idle(self) -> list[Connection]:
         return self._idle.setdefault(0, [])
 
@@ -378,7 +381,7 @@ class OneConnectionForAllThreads(LineLayer):
     def take(self) -> Connection:
         own = self.idle()
         if not own:
-            own.append(self.connection(*self._at[:2], 2.0))
+            own.append(self.connection(*self._at[:2], 0.5))
         return own[0]
 
 

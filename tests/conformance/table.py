@@ -52,12 +52,13 @@ class Layer:
 
 
 def read(reports: Iterable[Path]) -> dict[str, Layer]:
-    """Return the layers that `reports` tell of, by name, in their order."""
+    """Return the layers that `reports` tell of, by name, in their order, if their suites have docstrings."""
     layers: dict[str, Layer] = {}
     for report in reports:
         for case in ElementTree.parse(report).iter("testcase"):
             told = {each.get("name", ""): each.get("value", "") for each in case.iter("property")}
-            if "declares sides" in told and told["topic"] != "more":
+            is_named = told.get("subject") != case.get("classname", "").rpartition(".")[2]
+            if "declares sides" in told and told["topic"] != "more" and is_named:
                 _take(layers.setdefault(told["subject"], Layer()), told, case)
     return layers
 

@@ -21,6 +21,8 @@ def three() -> Iterator[list[Memcached]]:
 
 
 class TestMemcachedLayer(CacheLayerSuite):
+    """memcached."""
+
     atomic_retire = True
     survives_restart = True
     counts_clears = False
@@ -42,6 +44,8 @@ class TestMemcachedLayer(CacheLayerSuite):
 
 
 class TestThreeServers(CacheLayerSuite):
+    """memcached, three servers."""
+
     atomic_retire = True
     survives_restart = True
     counts_clears = False

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gcache.conformance._sides import Layer
-from gcache.conformance._together import Child
+from gcache.conformance._together import Child, Meeting
 from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.suite import needs
 
@@ -97,15 +97,20 @@ class Lifecycle(LayerPart, topic="threads, loops, processes"):
         """
         layer.put({f"{prefix}before": b"before"}, 60)
 
-        def work(name: str) -> list[bytes]:
-            found = [layer.one(f"{prefix}before")]
-            for turn in range(_ROUNDS):
-                layer.put({f"{prefix}{name}": b"%s:%d" % (name.encode(), turn)}, 60)
-                found.append(layer.one(f"{prefix}{name}"))
+        def work(number: int, name: str) -> list[bytes]:
+            try:
+                found = [layer.one(f"{prefix}before")]
+                for turn in range(_ROUNDS):
+                    meeting.wait(number, turn + 1)
+                    layer.put({f"{prefix}{name}": b"%s:%d" % (name.encode(), turn)}, 60)
+                    found.append(layer.one(f"{prefix}{name}"))
+            finally:
+                meeting.leave(number)
             return found
 
-        child = Child(lambda: work("child"))
-        ours, theirs = work("parent"), child.result()
+        meeting = Meeting(2)
+        child = Child(lambda: work(1, "child"))
+        ours, theirs = work(0, "parent"), child.result()
 
         assert self._expected("parent") == ours
         assert self._expected("child") == theirs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gcache.conformance._sides import Layer
-from gcache.conformance._together import in_processes
+from gcache.conformance._together import Meeting, in_processes
 from gcache.conformance.layers.layer import LayerPart, Layers
 from gcache.conformance.suite import needs
 
@@ -56,10 +56,8 @@ class Adding(LayerPart, topic="add"):
         Two that are both told so would each go on with an epoch of their own, and one could take a hold away.
         """
 
-        def add(number: int) -> list[bool]:
-            return [layer.add(f"{prefix}{key}", b"%d" % number, 60) for key in range(_KEYS)]
-
-        told = layers.in_threads(8, add)
+        meeting = Meeting(8)
+        told = layers.in_threads(8, lambda number: self._add_all(layer, prefix, number, meeting))
 
         self._one_each(layer, prefix, told)
 
@@ -83,13 +81,24 @@ class Adding(LayerPart, topic="add"):
 
         def add(number: int) -> list[bool]:
             own = layers.open()
-            told = [own.add(f"{prefix}{key}", b"%d" % number, 60) for key in range(_KEYS)]
+            told = self._add_all(own, prefix, number, meeting)
             layers.close(own)
             return told
 
+        meeting = Meeting(4)
         told = in_processes(4, add)
 
         self._one_each(layer, prefix, told)
+
+    def _add_all(self, layer: Layer, prefix: str, number: int, meeting: Meeting) -> list[bool]:
+        told: list[bool] = []
+        try:
+            for key in range(_KEYS):
+                meeting.wait(number, key + 1)
+                told.append(layer.add(f"{prefix}{key}", b"%d" % number, 60))
+        finally:
+            meeting.leave(number)
+        return told
 
     def _one_each(self, layer: Layer, prefix: str, told: list[list[bool]]) -> None:
         winners = [[number for number, own in enumerate(told) if own[key]] for key in range(_KEYS)]
