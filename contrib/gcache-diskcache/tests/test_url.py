@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from gcache import GCache, GCacheConfig, GCacheConfigError
 from gcache.urls import LayerURL
 from gcache_diskcache import from_url
-
-README = Path(__file__).parents[1] / "README.md"
 
 
 def test_options(tmp_path: Path) -> None:
@@ -42,16 +39,3 @@ def test_what_cannot_be_meant(text: str, error: str) -> None:
     """A URL that cannot be meant is an error that says what would do."""
     with pytest.raises(GCacheConfigError, match=error):
         GCache(GCacheConfig(layers=[text], urn_prefix="urn:disk"))
-
-
-@pytest.mark.skipif(not README.exists(), reason="the README is not beside the tests here")
-def test_the_example_runs(tmp_path: Path) -> None:
-    """What the README shows, runs, and its comments say what happens."""
-    [example] = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    loads: list[int] = []
-    counted = example.replace("/var/cache/shop", str(tmp_path / "shop")).replace(
-        "    return {", "    loads.append(id)\n    return {"
-    )
-    exec(compile(counted, str(README), "exec"), {"__name__": "readme", "loads": loads})
-
-    assert [1] == loads
