@@ -414,6 +414,8 @@ class BlocksTheNext(AwaitedLayer):
         self._lock = threading.Lock()
 
     async def run(self, verb: str, *args: Any) -> Any:
+        if verb == "close":
+            return await super().run(verb)
         with self._lock:
             return await super().run(verb, *args)
 
