@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,11 +41,14 @@ class Ran:
         return "\n".join(text for full, text in self.texts.items() if name in (full, full.partition("[")[0]))
 
 
-def run(suite: type[Any], *options: str, plugins: Sequence[object] = ()) -> Ran:
+def run(
+    suite: type[Any], *options: str, only: Collection[str] | None = None, plugins: Sequence[object] = ()
+) -> Ran:
     """Run the tests of `suite`, a class made for pytest, with no options but these (such as "-k", "...").
 
-    Fixtures that the suite does not have itself come from `plugins`. Nothing of this repository's options,
-    conftest files and installed plugins counts. A class that cannot be collected is an "error" by its name.
+    With `only`, those of these names, whatever their parameters. Fixtures that the suite does not have itself
+    come from `plugins`. Nothing of this repository's options, conftest files and installed plugins counts. A
+    class that cannot be collected is an "error" by its name.
     """
     ran = Ran()
     with _undisturbed() as directory:
@@ -65,7 +68,7 @@ def run(suite: type[Any], *options: str, plugins: Sequence[object] = ()) -> Ran:
                 *(word for plugin in _WITHOUT for word in ("-p", f"no:{plugin}")),
                 *options,
             ],
-            plugins=[_Collecting(suite), _Recording(ran), *plugins],
+            plugins=[_Collecting(suite), _Recording(ran), _Choosing(only), *plugins],
         )
     return ran
 
@@ -97,6 +100,17 @@ class _Collecting:
         module.given = ModuleType("given")
         setattr(module.given, self._suite.__name__, self._suite)
         return module
+
+
+class _Choosing:
+    """Leaves out what was not asked for."""
+
+    def __init__(self, names: Collection[str] | None) -> None:
+        self._names = names
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self._names is not None:
+            items[:] = [item for item in items if item.name.partition("[")[0] in self._names]
 
 
 class _Module(pytest.Module):

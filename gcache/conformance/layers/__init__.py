@@ -20,5 +20,7 @@ class CacheLayerSuite(
 
     `make_layer` is a function without arguments that opens the layer anew over the storage of this test, as
     another process would. The suite calls it as often as it likes, in forked children too, and closes
-    what it got. Every test has keys of its own, so that a storage may outlive a test.
+    what it got. Every test has keys of its own, so that a storage may outlive a test. Give those layers
+    timeouts of several seconds, as a busy machine may stand still for one; those of `make_layer_at` have
+    the timeouts that `deadline_sec` is about.
     """
