@@ -179,10 +179,11 @@ class PerLoop:
 
         A factory that keeps a client for each thread gives the same one to the thread's next loop.
         """
-        for loop, lane in tuple(self._lanes.items()):
-            if loop.is_closed():
-                del self._lanes[loop]
-                if lane.client is client:
+        for reference in self._lanes.keyrefs():  # other threads add their loops meanwhile
+            loop = reference()
+            if loop is not None and loop.is_closed():
+                lane = self._lanes.pop(loop, None)
+                if lane is not None and lane.client is client:
                     forget_connections(client)
 
 
