@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
+import warnings
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,6 +72,9 @@ def run(
             ],
             plugins=[_Collecting(suite), _Recording(ran), _Choosing(only), *plugins],
         )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # what a broken layer leaves is not the next test's
+        gc.collect()
     return ran
 
 
