@@ -163,7 +163,7 @@ class PerLoop:
 
     def close(self) -> None:
         """Have every running loop close what it used; what stands still ends with its loop."""
-        for loop, lane in tuple(self._lanes.items()):
+        for loop, lane in self._by_loop():
             if loop.is_running():
                 asyncio.run_coroutine_threadsafe(lane.aclose(), loop)
         self._lanes.clear()
@@ -179,12 +179,16 @@ class PerLoop:
 
         A factory that keeps a client for each thread gives the same one to the thread's next loop.
         """
-        for reference in self._lanes.keyrefs():  # other threads add their loops meanwhile
-            loop = reference()
-            if loop is not None and loop.is_closed():
-                lane = self._lanes.pop(loop, None)
-                if lane is not None and lane.client is client:
+        for loop, lane in self._by_loop():
+            if loop.is_closed():
+                self._lanes.pop(loop, None)
+                if lane.client is client:
                     forget_connections(client)
+
+    def _by_loop(self) -> list[tuple[asyncio.AbstractEventLoop, AsyncLane]]:
+        """Return the lanes by their loops. Other threads may add theirs, and loops may go, meanwhile."""
+        loops = [loop for reference in self._lanes.keyrefs() if (loop := reference()) is not None]
+        return [(loop, lane) for loop in loops if (lane := self._lanes.get(loop)) is not None]
 
 
 class Clients:
