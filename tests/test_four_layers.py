@@ -120,10 +120,9 @@ def test_ttl_of_each_layer(chain: Chain, side: Any) -> None:
     answered_by(chain, gcache, lambda: get_user(1))
     chain.config = ALL
     answers = []
-    for name in ("local", "remote"):
+    for _ in range(2):
         answers.append(answered_by(chain, gcache, lambda: get_user(1)))
         forget(gcache, "local", "disk", "memcached")
-        assert name == answers[-1]
 
     assert ["local", "remote"] == answers
 
@@ -142,9 +141,7 @@ def test_ramp_of_each_layer(chain: Chain, side: Any) -> None:
 
 
 @pytest.mark.parametrize("dead", ["memcached", "disk"])
-def test_a_dead_layer_is_skipped(
-    chain: Chain, side: Any, dead: str, memcached: Memcached, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_layer_is_skipped(chain: Chain, side: Any, dead: str, memcached: Memcached) -> None:
     """A layer that is away costs no call its answer; those behind it answer, those before it are filled."""
     gcache = chain.open()
     get_user = side.cached(gcache, source := Source())
