@@ -59,6 +59,10 @@ class WatchedLock:
     ) -> None:
         """Nothing was locked."""
 
+    def locked(self) -> bool:
+        """Tell whoever forks that nobody is just changing anything."""
+        return False
+
 
 class Memory(MemoryLayer[Any]):
     """The real in-process layer, which takes note of who looks."""
@@ -104,7 +108,7 @@ class Process:
         self.memory: Memory | None = None
         tiers = [Tier(store.name, layer=store)]
         if has_memory:
-            self.memory = Memory("local", clock=self.clock)
+            self.memory = Memory("local", clock=self.clock, sweep=False)
             self.memory.touch, self.memory.thing = touch, f"memory of {name}"
             self.memory._lock = WatchedLock(touch, f"memory of {name}")  # type: ignore[assignment]
             tiers.insert(0, Tier("local", layer=self.memory))

@@ -1,0 +1,34 @@
+"""What a value weighs if nobody else says so: the bytes of all objects that it consists of."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+ENTRY_BYTES = 400
+"""About what an entry takes beside its value: its key, its place and its dates."""
+
+_SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType)
+
+
+def by_bytes(limit: int) -> Callable[[Any], int]:
+    """Return what measures a value by `sys.getsizeof` of it and of all that it refers to, each once.
+
+    Classes, modules and functions are not counted. Beyond `limit` bytes no more is looked at, since the
+    answer is known to be too large: a value that refers to half of the application costs no more than that.
+    """
+
+    def bytes_of(value: Any) -> int:
+        total, seen, pending = ENTRY_BYTES, set[int](), [value]
+        while pending and total <= limit:
+            each = pending.pop()
+            if id(each) not in seen and not isinstance(each, _SHARED):
+                seen.add(id(each))
+                total += sys.getsizeof(each)
+                pending.extend(gc.get_referents(each))
+        return total
+
+    return bytes_of
