@@ -22,7 +22,9 @@ def by_bytes(limit: int) -> Callable[[Any], int]:
     """
 
     def bytes_of(value: Any) -> int:
-        total, seen, pending = ENTRY_BYTES, set[int](), [value]
+        total = ENTRY_BYTES
+        seen: set[int] = set()
+        pending = [value]
         while pending and total <= limit:
             each = pending.pop()
             if id(each) not in seen and not isinstance(each, _SHARED):

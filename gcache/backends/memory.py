@@ -67,6 +67,7 @@ class MemoryLayer(Generic[Stored]):
         self.max_entries = max_entries
         self.max_weight = max_weight
         self._weigh = by_bytes(max_weight) if weigh is None and max_weight is not None else weigh
+        self._limit = max_weight or 0
         self._clock = clock
         self._lock = threading.Lock()
         self._slots: dict[str, Slot[Stored]] = {}
@@ -90,21 +91,21 @@ class MemoryLayer(Generic[Stored]):
         return [self.find(key, now) for key in keys]
 
     def put(self, items: Mapping[str, Stored], ttl: float) -> None:
-        weights = [self._weight_of(stored) for stored in items.values()]
         now = self._clock()
+        deadline = now + ttl
         displaced: list[Any] = []
-        for (key, stored), weight in zip(items.items(), weights, strict=True):
-            fresh, is_done = Slot(key, stored, now + ttl, weight), False
+        for fresh in [self._slot_of(key, stored, deadline) for key, stored in items.items()]:
+            is_done = False
             while not is_done:
                 with self._lock:
                     is_done = self._place(fresh, now, displaced)
         self._see_to_sweeping()
 
     def add(self, key: str, value: Stored, ttl: float) -> bool:
-        weight = self._weight_of(value)
         now = self._clock()
+        fresh = self._slot_of(key, value, now + ttl)
         displaced: list[Any] = []
-        fresh, is_free, is_done = Slot(key, value, now + ttl, weight), False, False
+        is_free = is_done = False
         while not is_done:
             with self._lock:
                 is_free = self.find(key, now) is None
@@ -159,18 +160,19 @@ class MemoryLayer(Generic[Stored]):
             self._slots, self._sieve, self._weight = {}, Sieve(), 0
         self._lock = threading.Lock()
 
-    def _weight_of(self, stored: Stored) -> int:
-        if self._weigh is None or self.max_weight is None:
-            return 0
+    def _slot_of(self, key: str, stored: Stored, deadline: float) -> Slot[Stored]:
+        """Return a slot, not yet in its place. Raises EntryTooLarge, and what `weigh` raises."""
+        if self._weigh is None:
+            return Slot(key, stored, deadline, 0)
         weight = self._weigh(stored.value if isinstance(stored, Entry) else stored)
-        if weight > self.max_weight:
+        if weight > self._limit:
             raise EntryTooLarge(
-                f"The value weighs {weight} of at most {self.max_weight}: raise max_weight, or give a weigh "
+                f"The value weighs {weight} of at most {self._limit}: raise max_weight, or give a weigh "
                 "that counts less."
             )
         if weight < 0:
             raise GCacheConfigError(f"weigh returned {weight!r} for a value: let it return 0 or more.")
-        return weight
+        return Slot(key, stored, deadline, weight)
 
     # What goes is kept in `displaced` until the lock is free, and under the lock nothing is made that could
     # start the garbage collector: whoever is told so by __del__ may come back here.
@@ -182,34 +184,38 @@ class MemoryLayer(Generic[Stored]):
         """
         self._sweep(now, _LOOKS_PER_PUT, displaced)
         slot = self._slots.get(fresh.key)
-        if not self._make_room(slot, fresh.weight, now, displaced):
-            return False
         if slot is None:
+            if not self._make_room(None, self._limit - fresh.weight, self.max_entries - 1, now, displaced):
+                return False
             self._slots[fresh.key] = fresh
             self._sieve.append(fresh)
-        else:
-            displaced.append(slot.stored)
-            self._weight -= slot.weight
-            slot.stored, slot.weight = fresh.stored, fresh.weight
-            slot.deadline = fresh.deadline
-        self._weight += fresh.weight
+            self._weight += fresh.weight
+            return True
+        grown = fresh.weight - slot.weight
+        if not self._make_room(slot, self._limit - grown, self.max_entries, now, displaced):
+            return False
+        displaced.append(slot.stored)
+        self._weight += grown
+        slot.stored, slot.weight = fresh.stored, fresh.weight
+        slot.deadline = fresh.deadline
         return True
 
-    def _make_room(self, slot: Slot[Stored] | None, weight: int, now: float, displaced: list[Any]) -> bool:
-        """Evict what has to go for `weight` in `slot`, or in a new one; tell whether there is room now."""
-        limit = self.max_weight or 0
+    def _make_room(
+        self, spared: Slot[Stored] | None, weight: int, entries: int, now: float, displaced: list[Any]
+    ) -> bool:
+        """Evict down to `weight` and `entries`, but never `spared`; False if more is left to evict."""
         for _ in range(_EVICTED_AT_ONCE):
-            grown = self._weight + weight - (0 if slot is None else slot.weight)
-            if grown <= limit and (slot is not None or len(self._slots) < self.max_entries):
+            if self._weight <= weight and len(self._slots) <= entries:
                 return True
-            self._forget(self._sieve.evict(now, slot), displaced)
-        return False
+            self._forget(self._sieve.evict(now, spared), displaced)
+        return self._weight <= weight and len(self._slots) <= entries
 
     def _sweep(self, now: float, looks: int, displaced: list[Any]) -> None:
         first = len(displaced)
         self._sieve.sweep(now, looks, displaced)
-        for place in range(first, len(displaced)):
-            self._drop(displaced[place])
+        if len(displaced) > first:
+            for place in range(first, len(displaced)):
+                self._drop(displaced[place])
 
     def _forget(self, slot: Slot[Stored], displaced: list[Any]) -> None:
         displaced.append(slot)
