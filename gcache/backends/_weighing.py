@@ -11,6 +11,7 @@ from typing import Any
 ENTRY_BYTES = 400
 """About what an entry takes beside its value: its key, its place and its dates."""
 
+_AT_ONCE = 1_000
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType)
 
 
@@ -23,14 +24,15 @@ def by_bytes(limit: int) -> Callable[[Any], int]:
 
     def bytes_of(value: Any) -> int:
         total = ENTRY_BYTES
-        seen: set[int] = set()
+        seen: dict[int, object] = {}
         pending = [value]
         while pending and total <= limit:
-            each = pending.pop()
-            if id(each) not in seen and not isinstance(each, _SHARED):
-                seen.add(id(each))
-                total += sys.getsizeof(each)
-                pending.extend(gc.get_referents(each))
+            some = {id(each): each for each in pending[-_AT_ONCE:]}
+            del pending[-_AT_ONCE:]
+            fresh = [each for key, each in some.items() if key not in seen and not isinstance(each, _SHARED)]
+            seen |= some
+            total += sum(map(sys.getsizeof, fresh))
+            pending += gc.get_referents(*fresh)
         return total
 
     return bytes_of

@@ -63,6 +63,15 @@ class TestWeight:
 
         assert (["x" * 9, None, None], 9) == (layer.get(["a", "b", "c"]), layer.weight)
 
+    def test_grows_where_the_hand_is(self, layer: MemoryLayer[Any]) -> None:
+        """The hand passes what grows, and takes the next without a mark, not just the next."""
+        layer.put({"a": "x", "b": "xxx", "c": "xxx"}, 5)
+        layer.get(["b"])
+
+        layer.put({"a": "xxxxx"}, 5)
+
+        assert ["xxxxx", "xxx", None] == layer.get(["a", "b", "c"])
+
     def test_what_goes_weighs_nothing(self, layer: MemoryLayer[Any], clock: Clock) -> None:
         """What is deleted, cleared, replaced or over is no weight any more."""
         layer.put({"a": "xxx", "b": "xxx"}, 5)

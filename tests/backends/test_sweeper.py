@@ -111,14 +111,30 @@ def test_keeps_no_layer_alive(sweeper: Sweeper) -> None:
     wait_until(lambda: sweeper.thread is None, sentence="the sweeper has ended")
 
 
-def test_put_while_it_leaves(sweeper: Sweeper, clock: Clock) -> None:
-    """However a put meets the end of the thread, one runs afterwards and sweeps what was put."""
-    layer: MemoryLayer[int] = MemoryLayer(clock=clock.monotonic)
-    for number in range(300):
-        layer.put({str(number): number}, 5)
-        clock.advance(5)
-        if number % 3:
-            wait_until(lambda: len(layer) == 0, sentence="what was put is swept")
+class _FilledLate:
+    """A layer that is empty when the thread looks first, and holds something just as it leaves."""
+
+    def __init__(self) -> None:
+        self.sizes = [0, 1, 1, 1]
+        self.sweeps = 0
+
+    def __len__(self) -> int:
+        return self.sizes.pop(0) if self.sizes else 0
+
+    def sweep(self, looks: int) -> int:
+        self.sweeps += 1
+        return 0
+
+
+def test_put_while_it_leaves() -> None:
+    """A thread that was about to end stays for what is put in that moment."""
+    sweeper, layer = Sweeper(pause_sec=0.001), _FilledLate()
+    sweeper.know(layer)
+
+    sweeper.start()
+
+    wait_until(lambda: sweeper.thread is None and not layer.sizes, sentence="the sweeper has ended")
+    assert 1 <= layer.sweeps
 
 
 def test_broken_clock(sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch) -> None:
