@@ -22,6 +22,7 @@ _JOBS = (
     "redis_hit_async",
     "startup",
     "miss",
+    "memory_worst",
     "bus",
 )
 _OUTPUT = Path("build", "bench.json")

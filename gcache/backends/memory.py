@@ -1,4 +1,4 @@
-"""The in-process layer: a dictionary that stays within its bounds by SIEVE."""
+"""The in-process layer: a dictionary that stays within its bounds by SIEVE, and drops what expired."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from gcache.backends._sieve import Sieve, Slot
+from gcache.backends._sweeper import Sweeper
+from gcache.backends._weighing import by_bytes
+from gcache.core.entries import Entry
 from gcache.core.protocols import CacheLayer, Progress
-from gcache.errors import GCacheConfigError
+from gcache.errors import EntryTooLarge, GCacheConfigError
 
 if TYPE_CHECKING:
     from gcache.urls import LayerURL
 
 Stored = TypeVar("Stored")
 
-
-class _Slot(Generic[Stored]):
-    __slots__ = ("deadline", "key", "stored", "visited")
-
-    def __init__(self, key: str, stored: Stored, deadline: float) -> None:
-        self.key = key
-        self.stored: Stored | None = stored
-        self.deadline = deadline
-        self.visited = False
+_LOOKS_PER_PUT = 4  # so what has expired is a quarter of what is held at most, while puts come steadily
+_EVICTED_AT_ONCE = 16
+_DELETED_AT_ONCE = 256
 
 
 class MemoryLayer(Generic[Stored]):
@@ -35,7 +33,16 @@ class MemoryLayer(Generic[Stored]):
     entries from the oldest on, takes marks away, and evicts the first entry that has none (SIEVE). What
     is put here is what is given back, the very object. `clock` is monotonic, in seconds.
 
-    Raises GCacheConfigError if there is room for nothing.
+    `max_weight` bounds the sum of what `weigh` says of the values, in whole numbers of 0 or more. It is
+    called with the value that a function returned, once for each `put` or `add`, in the caller's thread and
+    without a lock; what it raises, they raise. Without `weigh` it is in bytes: `sys.getsizeof` of all objects
+    that the value consists of, and 400 for the entry. Objects that entries share count for each of them.
+
+    Expired entries leave without being asked for. Each `put` looks at four entries more, and while `sweep` is
+    true a thread, one for all layers of the process, looks at each within half a minute or so. It runs only
+    while something is held.
+
+    Raises GCacheConfigError if there is room for nothing, or if there is `weigh` without `max_weight`.
     """
 
     in_process = True
@@ -45,17 +52,31 @@ class MemoryLayer(Generic[Stored]):
         name: str = CacheLayer.LOCAL,
         max_entries: int = 100_000,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        max_weight: int | None = None,
+        weigh: Callable[[Any], int] | None = None,
+        sweep: bool = True,
     ) -> None:
         if max_entries < 1:
             raise GCacheConfigError(f"max_entries is {max_entries!r}: make room for 1 at least.")
+        if max_weight is not None and max_weight < 1:
+            raise GCacheConfigError(f"max_weight is {max_weight!r}: make room for 1 at least.")
+        if weigh is not None and max_weight is None:
+            raise GCacheConfigError("weigh is given without max_weight: say how much there is room for.")
         self.name = name
         self.max_entries = max_entries
+        self.max_weight = max_weight
+        self._weigh = by_bytes(max_weight) if weigh is None and max_weight is not None else weigh
+        self._limit = max_weight or 0
         self._clock = clock
         self._lock = threading.Lock()
-        self._slots: dict[str, _Slot[Stored]] = {}
-        self._queue: list[_Slot[Stored] | None] = []
-        self._hand = 0
+        self._slots: dict[str, Slot[Stored]] = {}
+        self._sieve: Sieve[Stored] = Sieve()
+        self._weight = 0
+        self._is_swept = sweep
         _all_layers.add(self)
+        if sweep:
+            _sweeper.know(self)
 
     def find(self, key: str, now: float) -> Stored | None:
         """Return what is under `key`, unless its life was over at `now`."""
@@ -70,109 +91,159 @@ class MemoryLayer(Generic[Stored]):
         return [self.find(key, now) for key in keys]
 
     def put(self, items: Mapping[str, Stored], ttl: float) -> None:
-        deadline = self._clock() + ttl
-        displaced: list[Any] = []  # freed when the lock is: who is told so by __del__ may come back here
-        with self._lock:
-            for key, stored in items.items():
-                displaced.append(self._put(key, stored, deadline))
+        now = self._clock()
+        deadline = now + ttl
+        displaced: list[Any] = []
+        for fresh in [self._slot_of(key, stored, deadline) for key, stored in items.items()]:
+            is_done = False
+            while not is_done:
+                with self._lock:
+                    is_done = self._place(fresh, now, displaced)
+        self._see_to_sweeping()
 
     def add(self, key: str, value: Stored, ttl: float) -> bool:
         now = self._clock()
-        displaced: object = None
-        with self._lock:
-            is_free = self.find(key, now) is None
-            if is_free:
-                displaced = self._put(key, value, now + ttl)
-        del displaced
+        fresh = self._slot_of(key, value, now + ttl)
+        displaced: list[Any] = []
+        is_free = is_done = False
+        while not is_done:
+            with self._lock:
+                is_free = self.find(key, now) is None
+                is_done = not is_free or self._place(fresh, now, displaced)
+        self._see_to_sweeping()
         return is_free
 
     def delete(self, keys: Sequence[str]) -> int:
         now = self._clock()
-        with self._lock:
-            slots = [slot for key in keys if (slot := self._slots.pop(key, None)) is not None]
-            self._drop_stale_places()
-        for slot in slots:
-            slot.stored = None  # a gap in the queue keeps the slot for a while
-        return sum(slot.deadline > now for slot in slots)
+        displaced: list[Slot[Stored]] = []
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            some = keys[start : start + _DELETED_AT_ONCE]
+            with self._lock:
+                for key in some:
+                    slot = self._slots.get(key)
+                    if slot is not None:
+                        self._sieve.remove(slot)
+                        self._forget(slot, displaced)
+        return sum(slot.deadline > now for slot in displaced)
 
     def clear(self, prefix: str, progress: Progress | None = None) -> int:
-        removed = self.delete([key for key in tuple(self._slots) if key.startswith(prefix)])
+        removed = self.delete([key for key in list(self._slots) if key.startswith(prefix)])
         if progress is not None:
             progress(removed)
         return removed
 
     def close(self) -> None:
         self.clear("")
+        _sweeper.look_again()
+
+    def sweep(self, looks: int) -> int:
+        """Look at the next `looks` entries, let go of those whose life is over, and return how many.
+
+        The next call goes on where this one ended. It is for those who want no thread to do it.
+        """
+        displaced: list[Any] = []
+        with self._lock:
+            self._sweep(self._clock(), looks, displaced)
+        return len(displaced)
 
     def __len__(self) -> int:
         return len(self._slots)
 
+    @property
+    def weight(self) -> int:
+        """The sum of what the values weigh that are held now; 0 without `max_weight`."""
+        return self._weight
+
     def after_fork(self) -> None:
         """Give the child a lock of its own, and an empty layer if the parent was just changing it."""
         if self._lock.locked():
-            self._slots, self._queue, self._hand = {}, [], 0
+            self._slots, self._sieve, self._weight = {}, Sieve(), 0
         self._lock = threading.Lock()
 
-    def _put(self, key: str, stored: Stored, deadline: float) -> object:
-        """Store one object, and return what has to go for it.
+    def _slot_of(self, key: str, stored: Stored, deadline: float) -> Slot[Stored]:
+        """Return a slot, not yet in its place. Raises EntryTooLarge, and what `weigh` raises."""
+        if self._weigh is None:
+            return Slot(key, stored, deadline, 0)
+        weight = self._weigh(stored.value if isinstance(stored, Entry) else stored)
+        if weight > self._limit:
+            raise EntryTooLarge(
+                f"The value weighs {weight} of at most {self._limit}: raise max_weight, or give a weigh "
+                "that counts less."
+            )
+        if weight < 0:
+            raise GCacheConfigError(f"weigh returned {weight!r} for a value: let it return 0 or more.")
+        return Slot(key, stored, deadline, weight)
+
+    # What goes is kept in `displaced` until the lock is free, and under the lock nothing is made that could
+    # start the garbage collector: whoever is told so by __del__ may come back here.
+
+    def _place(self, fresh: Slot[Stored], now: float, displaced: list[Any]) -> bool:
+        """Store what is in `fresh`; False if it takes another call, since none may keep the lock for long.
 
         A key that is there keeps its place: a new value is no newcomer.
         """
-        slot = self._slots.get(key)
-        if slot is not None:
-            displaced: object = slot.stored
-            slot.stored = stored
-            slot.deadline = deadline
-            return displaced
-        displaced = self._evict() if len(self._slots) >= self.max_entries else None
-        slot = _Slot(key, stored, deadline)
-        self._queue.append(slot)
-        self._slots[key] = slot
-        return displaced
+        self._sweep(now, _LOOKS_PER_PUT, displaced)
+        slot = self._slots.get(fresh.key)
+        if slot is None:
+            if not self._make_room(None, self._limit - fresh.weight, self.max_entries - 1, now, displaced):
+                return False
+            self._slots[fresh.key] = fresh
+            self._sieve.append(fresh)
+            self._weight += fresh.weight
+            return True
+        grown = fresh.weight - slot.weight
+        if not self._make_room(slot, self._limit - grown, self.max_entries, now, displaced):
+            return False
+        displaced.append(slot.stored)
+        self._weight += grown
+        slot.stored, slot.weight = fresh.stored, fresh.weight
+        slot.deadline = fresh.deadline
+        return True
 
-    def _evict(self) -> object:
-        now = self._clock()
-        while True:
-            if self._hand >= len(self._queue):
-                self._hand = 0
-                self._drop_stale_places()
-            slot = self._queue[self._hand]
-            if slot is not None and self._slots.get(slot.key) is slot:
-                if slot.visited and slot.deadline > now:
-                    slot.visited = False
-                    self._hand += 1
-                    continue
-                del self._slots[slot.key]
-                self._queue[self._hand] = None
-                self._hand += 1
-                self._drop_stale_places()
-                return slot
-            self._queue[self._hand] = None
-            self._hand += 1
+    def _make_room(
+        self, spared: Slot[Stored] | None, weight: int, entries: int, now: float, displaced: list[Any]
+    ) -> bool:
+        """Evict down to `weight` and `entries`, but never `spared`; False if more is left to evict."""
+        for _ in range(_EVICTED_AT_ONCE):
+            if self._weight <= weight and len(self._slots) <= entries:
+                return True
+            self._forget(self._sieve.evict(now, spared), displaced)
+        return self._weight <= weight and len(self._slots) <= entries
 
-    def _drop_stale_places(self) -> None:
-        """Close the gaps that evicted and deleted entries left, once they are as many as the entries."""
-        if len(self._queue) <= 2 * len(self._slots) + 16:
-            return
-        kept: list[_Slot[Stored] | None] = []
-        hand = 0
-        for place, slot in enumerate(self._queue):
-            if slot is not None and self._slots.get(slot.key) is slot:
-                kept.append(slot)
-                hand += place < self._hand
-        self._queue, self._hand = kept, hand
+    def _sweep(self, now: float, looks: int, displaced: list[Any]) -> None:
+        first = len(displaced)
+        self._sieve.sweep(now, looks, displaced)
+        if len(displaced) > first:
+            for place in range(first, len(displaced)):
+                self._drop(displaced[place])
+
+    def _forget(self, slot: Slot[Stored], displaced: list[Any]) -> None:
+        displaced.append(slot)
+        self._drop(slot)
+
+    def _drop(self, slot: Slot[Stored]) -> None:
+        del self._slots[slot.key]
+        self._weight -= slot.weight
+
+    def _see_to_sweeping(self) -> None:
+        if _sweeper.thread is None and self._is_swept:
+            _sweeper.start()
 
 
 def from_url(url: LayerURL) -> MemoryLayer[Any]:
-    """Return the layer of a URL such as `memory?name=near&max_entries=1000`. Raises GCacheConfigError."""
+    """Return the layer of a URL such as `memory?name=near&max_weight=64MB`. Raises GCacheConfigError."""
+    from gcache.urls import size
+
     url.only()
-    return MemoryLayer(**url.options(name=str, max_entries=int))
+    return MemoryLayer(**url.options(name=str, max_entries=int, max_weight=size))
 
 
+_sweeper = Sweeper()
 _all_layers: weakref.WeakSet[MemoryLayer[Any]] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
+    _sweeper.after_fork()
     for layer in tuple(_all_layers):
         layer.after_fork()
 

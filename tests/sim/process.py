@@ -60,6 +60,10 @@ class WatchedLock:
     ) -> None:
         """Nothing was locked."""
 
+    def locked(self) -> bool:
+        """Tell whoever forks that nobody is just changing anything."""
+        return False
+
 
 class Memory(MemoryLayer[Any]):
     """The real in-process layer, which takes note of who looks."""
@@ -127,7 +131,7 @@ class Process:
         if has_breaker:
             tiers[0].breaker = WatchedBreaker(self.clock, touch, f"breaker of {name}")
         if has_memory:
-            self.memory = Memory("local", clock=self.clock)
+            self.memory = Memory("local", clock=self.clock, sweep=False)
             self.memory.touch, self.memory.thing = touch, f"memory of {name}"
             self.memory._lock = WatchedLock(touch, f"memory of {name}")  # type: ignore[assignment]
             tiers.insert(0, Tier("local", layer=self.memory))
