@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gcache.backends.memory import MemoryLayer
-from gcache.core.config import GCacheConfig, GCacheKeyConfig, RedisConfig
+from gcache.core.config import GCacheConfig, RedisConfig
 from gcache.core.decorator import AsyncCachedFunction, CachedFunction
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.core.missing import MISSING
 from gcache.core.protocols import (

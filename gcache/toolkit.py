@@ -9,10 +9,12 @@ from typing import Any, Self, TypeVar, cast
 from gcache import instances
 from gcache.assembly import assemble
 from gcache.core.calls import IdArg, Shape
-from gcache.core.config import GCacheConfig, GCacheKeyConfig, number
+from gcache.core.checks import number
+from gcache.core.config import GCacheConfig
 from gcache.core.context import Switch
 from gcache.core.decorator import Decorator, check_cacheable, wrap
 from gcache.core.invalidating import Invalidating
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, check_key_type, check_use_case
 from gcache.core.methods import rewrapped
 from gcache.core.protocols import Progress, Serializer

@@ -11,12 +11,14 @@ _MARKS_AT_ONCE = 500  # the worst case of one eviction, about 20 µs
 
 
 class Slot(Generic[Stored]):
-    """An entry's place. Readers go by `deadline`, `visited` and `stored`, without a lock.
+    """An entry's place. Readers go by `deadline`, `expires`, `ends`, `visited` and `stored`, without a lock.
 
-    Writers set `stored` before `deadline`, so that nobody takes what is over for what lives on.
+    `find` answers until `deadline`, the entry's life is over when it `expires`, and it is kept until it `ends`:
+    three times of which most entries have one. Writers set `stored` before them, so that nobody takes what
+    is over for what lives on.
     """
 
-    __slots__ = ("after", "before", "deadline", "key", "stored", "visited", "weight")
+    __slots__ = ("after", "before", "deadline", "ends", "expires", "key", "stored", "visited", "weight")
 
     after: Slot[Stored]
     before: Slot[Stored]
@@ -24,7 +26,7 @@ class Slot(Generic[Stored]):
     def __init__(self, key: str, stored: Stored, deadline: float, weight: int) -> None:
         self.key = key
         self.stored = stored
-        self.deadline = deadline
+        self.deadline = self.expires = self.ends = deadline
         self.weight = weight
         self.visited = False
 
@@ -67,7 +69,7 @@ class Sieve(Generic[Stored]):
         """
         root, slot = self._root, self._hand
         for _ in range(_MARKS_AT_ONCE):
-            if slot.visited and slot.deadline > now:
+            if slot.visited and slot.ends > now:
                 slot.visited = False
             elif slot is not root and slot is not spared:
                 break
@@ -83,7 +85,7 @@ class Sieve(Generic[Stored]):
         slot = self._eye
         for _ in range(looks):
             after = slot.after
-            if slot.deadline <= now:
+            if slot.ends <= now:
                 self.remove(slot)
                 over.append(slot)
             slot = after

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from gcache.backends._sieve import Sieve, Slot
 from gcache.backends._sweeper import Sweeper
 from gcache.backends._weighing import by_bytes
-from gcache.core.entries import Entry
+from gcache.core.entries import Entry, Kept
 from gcache.core.protocols import CacheLayer, Progress
 from gcache.errors import EntryTooLarge, GCacheConfigError
 
@@ -36,7 +36,7 @@ class MemoryLayer(Generic[Stored]):
     `max_weight` bounds the sum of what `weigh` says of the values, in whole numbers of 0 or more. It is
     called with the value that a function returned, once for each `put` or `add`, in the caller's thread and
     without a lock; what it raises, they raise. Without `weigh` it is in bytes: `sys.getsizeof` of all objects
-    that the value consists of, and 400 for the entry. Objects that entries share count for each of them.
+    that the value consists of, and 450 for the entry. Objects that entries share count for each of them.
 
     Expired entries leave without being asked for. Each `put` looks at four entries more, and while `sweep` is
     true a thread, one for all layers of the process, looks at each within half a minute or so. It runs only
@@ -93,13 +93,24 @@ class MemoryLayer(Generic[Stored]):
     def put(self, items: Mapping[str, Stored], ttl: float) -> None:
         now = self._clock()
         deadline = now + ttl
-        displaced: list[Any] = []
-        for fresh in [self._slot_of(key, stored, deadline) for key, stored in items.items()]:
-            is_done = False
-            while not is_done:
-                with self._lock:
-                    is_done = self._place(fresh, now, displaced)
-        self._see_to_sweeping()
+        self._put([self._slot_of(key, stored, deadline) for key, stored in items.items()], now)
+
+    def keep(self, key: str, entry: Stored, ttl: float, ahead_sec: float, stale_sec: float) -> None:
+        """Keep one entry for `stale_sec` after its life, in whose last `ahead_sec` it is not found."""
+        now = self._clock()
+        slot = self._slot_of(key, entry, now + max(0.0, ttl - ahead_sec))
+        slot.expires = now + ttl
+        slot.ends = slot.expires + stale_sec
+        self._put([slot], now)
+
+    def find_kept(self, key: str, now: float) -> Kept | None:
+        """Return what is under `key` for as long as it is kept, with what is left of its life."""
+        slot = self._slots.get(key)
+        if slot is None or slot.ends <= now:
+            return None
+        slot.visited = True
+        stored: Any = slot.stored
+        return Kept(stored, slot.expires - now)
 
     def add(self, key: str, value: Stored, ttl: float) -> bool:
         now = self._clock()
@@ -108,7 +119,8 @@ class MemoryLayer(Generic[Stored]):
         is_free = is_done = False
         while not is_done:
             with self._lock:
-                is_free = self.find(key, now) is None
+                slot = self._slots.get(key)
+                is_free = slot is None or slot.expires <= now
                 is_done = not is_free or self._place(fresh, now, displaced)
         self._see_to_sweeping()
         return is_free
@@ -124,7 +136,7 @@ class MemoryLayer(Generic[Stored]):
                     if slot is not None:
                         self._sieve.remove(slot)
                         self._forget(slot, displaced)
-        return sum(slot.deadline > now for slot in displaced)
+        return sum(slot.expires > now for slot in displaced)
 
     def clear(self, prefix: str, progress: Progress | None = None) -> int:
         removed = self.delete([key for key in list(self._slots) if key.startswith(prefix)])
@@ -159,6 +171,15 @@ class MemoryLayer(Generic[Stored]):
         if self._lock.locked():
             self._slots, self._sieve, self._weight = {}, Sieve(), 0
         self._lock = threading.Lock()
+
+    def _put(self, fresh: list[Slot[Stored]], now: float) -> None:
+        displaced: list[Any] = []
+        for slot in fresh:
+            is_done = False
+            while not is_done:
+                with self._lock:
+                    is_done = self._place(slot, now, displaced)
+        self._see_to_sweeping()
 
     def _slot_of(self, key: str, stored: Stored, deadline: float) -> Slot[Stored]:
         """Return a slot, not yet in its place. Raises EntryTooLarge, and what `weigh` raises."""
@@ -197,7 +218,7 @@ class MemoryLayer(Generic[Stored]):
         displaced.append(slot.stored)
         self._weight += grown
         slot.stored, slot.weight = fresh.stored, fresh.weight
-        slot.deadline = fresh.deadline
+        slot.deadline, slot.expires, slot.ends = fresh.deadline, fresh.expires, fresh.ends
         return True
 
     def _make_room(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gcache import instances
 from gcache.backends.memory import MemoryLayer
 from gcache.conformance._sides import Loops, Side
-from gcache.core.config import GCacheConfig, GCacheKeyConfig
+from gcache.core.config import GCacheConfig
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.instrumentation.null import NullSink
 from gcache.toolkit import GCache
 

@@ -1,14 +1,14 @@
-"""What an application decides: once for the instance, and again and again for each use case."""
+"""What an application decides once, for an instance."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from gcache.core.checks import by_layer, is_count, number, said_of
 from gcache.core.keys import DEFAULT_PREFIX, check_prefix
 from gcache.core.protocols import (
     AsyncCacheLayer,
@@ -27,109 +27,15 @@ if TYPE_CHECKING:
 
     RedisClientFactory = Callable[[], Redis | RedisCluster | AsyncRedis | AsyncRedisCluster]
 
-EVERY_LAYER = "*"
-
-
-def number(what: str, value: Any) -> float:
-    """Return `value` if it is a finite number. Raises GCacheConfigError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise GCacheConfigError(f"{what} is {value!r}: give a number.")
-    return value
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _check_mapping(what: str, value: object, example: str) -> None:
-    if not isinstance(value, Mapping):
-        raise GCacheConfigError(f"{what} is {value!r}: give a value for each layer, as in {example}.")
-
-
-def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
-    _check_mapping("ttl_sec", ttl_sec, "{CacheLayer.LOCAL: 5}, or use GCacheKeyConfig.enabled(5)")
-    for layer, ttl in ttl_sec.items():
-        if number(f"ttl_sec of layer {layer!r}", ttl) < 0:
-            raise GCacheConfigError(
-                f"ttl_sec of layer {layer!r} is {ttl!r}: give seconds from 0, which keeps the layer out."
-            )
-    return dict(ttl_sec)
-
 
 def _timeouts(timeout_sec: Mapping[str, float]) -> Mapping[str, float]:
-    _check_mapping("layer_timeout_sec", timeout_sec, '{"disk": 0.2}')
-    for layer, timeout in timeout_sec.items():
+    checked = by_layer("layer_timeout_sec", timeout_sec, '{"disk": 0.2}')
+    for layer, timeout in checked.items():
         if number(f"layer_timeout_sec of layer {layer!r}", timeout) <= 0:
             raise GCacheConfigError(
                 f"layer_timeout_sec of layer {layer!r} is {timeout!r}: give seconds above 0, or leave it out."
             )
-    return dict(timeout_sec)
-
-
-def _percentages(what: str, crowd: str, percentages: Mapping[str, float]) -> Mapping[str, float]:
-    _check_mapping(what, percentages, "{CacheLayer.LOCAL: 100}")
-    for layer, percent in percentages.items():
-        if not 0 <= number(f"{what} of layer {layer!r}", percent) <= 100:
-            raise GCacheConfigError(
-                f"{what} of layer {layer!r} is {percent!r}: give the percentage of {crowd}, 0 to 100."
-            )
-    return dict(percentages)
-
-
-def _ramp(ramp: Mapping[str, float]) -> Mapping[str, float]:
-    return _percentages("ramp", "entities", ramp)
-
-
-def _shadow(shadow: Mapping[str, float]) -> Mapping[str, float]:
-    return _percentages("shadow", "hits", shadow)
-
-
-def _said_of(layer: str, said: Mapping[str, float]) -> float | None:
-    return said.get(layer, said.get(EVERY_LAYER))
-
-
-@frozen
-class GCacheKeyConfig:
-    """What to do for one use case.
-
-    `ttl_sec` says for how many seconds a layer keeps an entry, `ramp` for what percentage of the
-    entities it is used at all. Both are keyed by layer name; a layer that is not named stays out, unless
-    "*" speaks for all that are not. A name that the chain does not have is passed over, so that one
-    provider can serve applications with and without Redis. Raises GCacheConfigError.
-
-    `shadow` says for what percentage of a layer's hits the source is run as well, beside the caller, to
-    compare what it returns with what was cached. It gets the very arguments of the call once more, in a
-    thread of its own if it is sync, in a task of its own if it is async, with caching off: name only use
-    cases whose source allows that.
-    """
-
-    ttl_sec: Mapping[str, float] = field(factory=dict[str, float], converter=_seconds)
-    ramp: Mapping[str, float] = field(factory=dict[str, float], converter=_ramp)
-    shadow: Mapping[str, float] = field(factory=dict[str, float], converter=_shadow)
-
-    def __attrs_post_init__(self) -> None:
-        for layer, percent in self.ramp.items():
-            if percent > 0 and self.ttl(layer) is None:
-                raise GCacheConfigError(
-                    f"ramp of layer {layer!r} is {percent!r} without a ttl_sec: say how long to cache."
-                )
-
-    @classmethod
-    def enabled(cls, ttl_sec: float) -> GCacheKeyConfig:
-        """Return a configuration that caches all entities for `ttl_sec` seconds in every layer."""
-        return cls(ttl_sec={EVERY_LAYER: ttl_sec}, ramp={EVERY_LAYER: 100})
-
-    def ttl(self, layer: str) -> float | None:
-        """Return for how many seconds `layer` keeps an entry, None if nothing is said."""
-        return _said_of(layer, self.ttl_sec)
-
-    def percentage(self, layer: str) -> float:
-        """Return the percentage of entities that `layer` is used for."""
-        return _said_of(layer, self.ramp) or 0
-
-    def shadow_percentage(self, layer: str) -> float:
-        """Return the percentage of the hits of `layer` that are compared with the source."""
-        return _said_of(layer, self.shadow) or 0
+    return checked
 
 
 @frozen(kw_only=True)
@@ -155,7 +61,7 @@ class RedisConfig:
     def __attrs_post_init__(self) -> None:
         if self.protocol not in ("redis", "rediss"):
             raise GCacheConfigError(f"protocol is {self.protocol!r}: give 'redis', or 'rediss' for TLS.")
-        if not _is_count(self.invalidate_wait_replicas):
+        if not is_count(self.invalidate_wait_replicas):
             raise GCacheConfigError(
                 f"invalidate_wait_replicas is {self.invalidate_wait_replicas!r}: give a number of replicas, "
                 "or 0 to wait for none."
@@ -240,7 +146,7 @@ class GCacheConfig:
 
     def timeout_sec(self, layer: str) -> float | None:
         """Return for how many seconds an operation of `layer` is waited for, None if nothing is said."""
-        return _said_of(layer, self.layer_timeout_sec)
+        return said_of(layer, self.layer_timeout_sec)
 
     def __attrs_post_init__(self) -> None:
         ways = {

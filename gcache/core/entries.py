@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Generation:
@@ -18,19 +18,43 @@ class Entry:
     """A value, when its load began and when it expires (Unix time, seconds), and what it belongs to.
 
     `epoch` is the entity's epoch in the authority, None for an untracked use case. `generation` is
-    that entity's in this process. In-process layers hold live entries; others hold sealed ones.
+    that entity's in this process. `load_sec` is how long its load took, 0 if nobody asked. In-process layers
+    hold live entries; others hold sealed ones.
     """
 
-    __slots__ = ("began", "epoch", "expires", "generation", "value")
+    __slots__ = ("began", "epoch", "expires", "generation", "load_sec", "value")
 
     def __init__(
-        self, value: Any, began: float, expires: float, epoch: bytes | None, generation: Generation
+        self,
+        value: Any,
+        began: float,
+        expires: float,
+        epoch: bytes | None,
+        generation: Generation,
+        load_sec: float = 0.0,
     ) -> None:
         self.value = value
         self.began = began
         self.expires = expires
         self.epoch = epoch
         self.generation = generation
+        self.load_sec = load_sec
+
+
+class Kept(NamedTuple):
+    """What a layer keeps, and how many seconds are left of its life: with 0 or less it is stale."""
+
+    entry: Entry
+    left_sec: float
+
+
+class Raised:
+    """Stands in an entry for an exception that its load raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
 
 def lifetime(ttl: float, expires: float, now: float) -> float:

@@ -6,9 +6,12 @@ The layout, big-endian::
     1   version
     1   length of the epoch
     1   length of the serializer's identity
+    1   1 if the payload is an exception, 0 if it is a value
     4   CRC-32 of the key
     8   when the load began   (Unix time, float64)
     8   when the entry expires
+    8   how long the load took   (seconds)
+    8   how long the entry is kept after it expires
     8   BLAKE2b of the key and of everything but these eight bytes
     …   epoch, identity, payload
 """
@@ -21,8 +24,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
 _MAGIC = b"gC"
-_VERSION = 1
-_HEAD = struct.Struct(">2sBBBIdd")
+_VERSION = 2
+_HEAD = struct.Struct(">2sBBBBIdddd")
 _CHECK_SIZE = 8
 _BODY = _HEAD.size + _CHECK_SIZE
 
@@ -38,12 +41,18 @@ class Unreadable(Exception):
 
 
 class Sealed(NamedTuple):
-    """An entry whose value is still in its serializer's bytes."""
+    """An entry whose value is still in its serializer's bytes.
+
+    It is kept for `stale_sec` seconds after it expires; `load_sec` is how long its load took.
+    """
 
     payload: bytes
     began: float
     expires: float
     epoch: bytes | None
+    load_sec: float = 0.0
+    stale_sec: float = 0.0
+    is_exception: bool = False
 
 
 def seal(sealed: Sealed, key: str, identity: str) -> bytes:
@@ -52,7 +61,16 @@ def seal(sealed: Sealed, key: str, identity: str) -> bytes:
     epoch = sealed.epoch or b""
     serializer = identity.encode()
     head = _HEAD.pack(
-        _MAGIC, _VERSION, len(epoch), len(serializer), crc32(name), sealed.began, sealed.expires
+        _MAGIC,
+        _VERSION,
+        len(epoch),
+        len(serializer),
+        sealed.is_exception,
+        crc32(name),
+        sealed.began,
+        sealed.expires,
+        sealed.load_sec,
+        sealed.stale_sec,
     )
     body = epoch + serializer + sealed.payload
     return head + _check(name, head, body) + body
@@ -64,7 +82,7 @@ def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
         raise Unreadable("corrupt")
     if data[2] != _VERSION:
         raise Unreadable("version")
-    _, _, epoch_size, identity_size, key_sum, began, expires = _HEAD.unpack_from(data)
+    _, _, epoch_size, identity_size, kind, key_sum, *times = _HEAD.unpack_from(data)
     name = key.encode()
     body = data[_BODY:]
     if _check(name, data[: _HEAD.size], body) != data[_HEAD.size : _BODY]:
@@ -72,7 +90,9 @@ def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
     payload_at = epoch_size + identity_size
     if body[epoch_size:payload_at] != identity.encode():
         raise Unreadable("other_serializer")
-    return Sealed(body[payload_at:], began, expires, body[:epoch_size] or None)
+    began, expires, load_sec, stale_sec = times
+    epoch = body[:epoch_size] or None
+    return Sealed(body[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1)
 
 
 def _check(name: bytes, head: bytes, body: bytes) -> bytes:

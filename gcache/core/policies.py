@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gcache.core.config import GCacheKeyConfig
 from gcache.core.flights import Flights, Leading
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.policy import Policy
 from gcache.core.runtime import Operation, Outcome, is_awaited
 from gcache.core.use_case import NEVER

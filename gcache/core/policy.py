@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from gcache.core.config import GCacheKeyConfig
+    from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.tiers import Tier
 
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from gcache.core.config import GCacheKeyConfig
-    from gcache.core.entries import Entry
+    from gcache.core.entries import Entry, Kept
     from gcache.core.events import Event
+    from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.keys import GCacheKey
 
 Stored = TypeVar("Stored")
@@ -119,6 +119,25 @@ class InProcessLayer(CacheLayer["Entry"], Protocol):
 
     def __len__(self) -> int:
         """Return the number of entries held now."""
+        ...
+
+
+class StaleKeeper(Protocol):
+    """An in-process layer that keeps entries beyond their lives, for use cases that ask for it.
+
+    Optional. Without it, what has expired is not served from this layer, nothing is renewed ahead of its end,
+    and exceptions are not kept.
+    """
+
+    def keep(self, key: str, entry: Entry, ttl: float, ahead_sec: float, stale_sec: float) -> None:
+        """Do what `put` does for one entry, which lives for `ttl` seconds and is kept for `stale_sec` more.
+
+        `find` does not return it in the last `ahead_sec` seconds of its life.
+        """
+        ...
+
+    def find_kept(self, key: str, now: float) -> Kept | None:
+        """Return the entry under `key` for as long as it is kept, with what is left of its life at `now`."""
         ...
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gcache.core.config import GCacheKeyConfig
+    from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.policy import Policy
     from gcache.core.protocols import Serializer
 

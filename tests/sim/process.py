@@ -11,9 +11,9 @@ from gcache.core.authority import Authority
 from gcache.core.breaker import Breaker
 from gcache.core.bus import Announcer
 from gcache.core.chain import Chain
-from gcache.core.config import GCacheKeyConfig
 from gcache.core.flights import Flights
 from gcache.core.generations import Generations
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, UrnKeyBuilder
 from gcache.core.listener import Listener
 from gcache.core.notices import Notices

@@ -16,8 +16,8 @@ from gcache.conformance._together import Child, in_threads
 from gcache.conformance.config.provider import Asking, KeptEvents, used
 from gcache.conformance.keys import samples
 from gcache.conformance.suite import Suite, forgotten, needs
-from gcache.core.config import GCacheKeyConfig
 from gcache.core.events import Error
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.core.runtime import is_awaited
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gcache.conformance._dictionary import DictionaryLayer
-from gcache.core.config import GCacheConfig, GCacheKeyConfig
+from gcache.core.config import GCacheConfig
 from gcache.core.events import Disabled, Event
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.core.runtime import is_awaited
 from gcache.toolkit import GCache

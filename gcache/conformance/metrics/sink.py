@@ -13,7 +13,8 @@ import pytest
 from gcache.conformance._dictionary import DictionaryLayer
 from gcache.conformance.metrics.samples import KINDS, samples
 from gcache.conformance.suite import Suite, forgotten
-from gcache.core.config import GCacheConfig, GCacheKeyConfig
+from gcache.core.config import GCacheConfig
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.toolkit import GCache
 
 _FAILURE = "The metrics sink fails"

@@ -13,8 +13,9 @@ from gcache.conformance._dictionary import DictionaryLayer
 from gcache.conformance._together import Child
 from gcache.conformance.serializers import hostile
 from gcache.conformance.serializers.serializer import SerializerPart
-from gcache.core.config import GCacheConfig, GCacheKeyConfig
+from gcache.core.config import GCacheConfig
 from gcache.core.envelope import Sealed, seal
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, UrnKeyBuilder
 from gcache.instrumentation.null import NullSink
 from gcache.toolkit import GCache

@@ -15,7 +15,8 @@ from gcache.conformance._together import Child, in_threads
 from gcache.conformance.serializers import samples
 from gcache.conformance.serializers.alike import alike, parts_that_change
 from gcache.conformance.serializers.serializer import SerializerPart
-from gcache.core.config import GCacheConfig, GCacheKeyConfig
+from gcache.core.config import GCacheConfig
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.errors import SerializationError
 from gcache.instrumentation.null import NullSink

@@ -1,0 +1,35 @@
+"""Whether what an application configures makes sense, and what to say if it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gcache.errors import GCacheConfigError
+
+EVERY_LAYER = "*"
+
+
+def number(what: str, value: Any) -> float:
+    """Return `value` if it is a finite number. Raises GCacheConfigError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise GCacheConfigError(f"{what} is {value!r}: give a number.")
+    return value
+
+
+def is_count(value: object) -> bool:
+    """Tell whether `value` is a whole number from 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def by_layer(what: str, value: Any, example: str) -> dict[str, Any]:
+    """Return a copy of `value` if it says something for each layer. Raises GCacheConfigError."""
+    if not isinstance(value, Mapping):
+        raise GCacheConfigError(f"{what} is {value!r}: give a value for each layer, as in {example}.")
+    return dict(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def said_of(layer: str, said: Mapping[str, float]) -> float | None:
+    """Return what is said of `layer`, by its name or for every layer that is not named."""
+    return said.get(layer, said.get(EVERY_LAYER))
