@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gcache.backends.memory import MemoryLayer
 from gcache.core.config import GCacheConfig, RedisConfig
 from gcache.core.decorator import AsyncCachedFunction, CachedFunction
+from gcache.core.keeping import keep_for
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.core.missing import MISSING
@@ -31,6 +32,7 @@ from gcache.errors import (
     InvalidKey,
     LayerSkipped,
     LayerUnavailable,
+    LoadTimeout,
     MissingExtra,
     NotReplicated,
     RedisConfigConflict,
@@ -73,6 +75,7 @@ __all__ = [
     "KeyBuilder",
     "LayerSkipped",
     "LayerUnavailable",
+    "LoadTimeout",
     "MemoryLayer",
     "MetricsSink",
     "MissingExtra",
@@ -90,6 +93,7 @@ __all__ = [
     "UntrustedType",
     "UseCaseReserved",
     "UseCaseTaken",
+    "keep_for",
 ]
 
 

@@ -68,10 +68,8 @@ def _engine(config: GCacheConfig, tiers: Sequence[Tier]) -> Engine:
 
 
 def _breaker(around: Surroundings, name: str) -> Breaker:
-    troubles = around.troubles
-    return Breaker(
-        around.clock, _chance, partial(troubles.layer_opened, name), partial(troubles.layer_closed, name)
-    )
+    opened, closed = around.troubles.layer_opened, around.troubles.layer_closed
+    return Breaker(around.clock, around.chance, partial(opened, name), partial(closed, name))
 
 
 def _chance() -> float:
@@ -88,7 +86,8 @@ def _surroundings(config: GCacheConfig, tiers: Sequence[Tier]) -> Surroundings:
     if isinstance(sink, ScrapedSink):
         sink.before_collect(recorder.deliver)
     enabled = ContextVar("gcache_enabled", default=False)
-    return Surroundings(time.monotonic, time.time, recorder, notices, Troubles(recorder, notices), enabled)
+    troubles = Troubles(recorder, notices)
+    return Surroundings(time.monotonic, time.time, recorder, notices, troubles, enabled, _chance)
 
 
 def _tiers(config: GCacheConfig, made: ExitStack) -> list[Tier]:

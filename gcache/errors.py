@@ -15,6 +15,7 @@
     ├── UntrackedUseCase                                `.invalidate()` without `track_for_invalidation`
     ├── SerializationError                              a value that its serializer would not give back
     │   └── UntrustedType                               a class that pickle was not told to trust
+    ├── LoadTimeout                     (TimeoutError)  a source took longer than its callers may wait
     ├── EntryTooLarge                                   a layer keeps no entry of that size
     ├── LayerUnavailable                                a layer could not be told to forget
     │   ├── InvalidationPending                         it will be told as soon as that is possible
@@ -23,7 +24,8 @@
     ├── GCacheClosed                                    the instance was closed
     └── MissingExtra                    (ImportError)   an optional dependency is not installed
 
-A call of a cached function raises none of these: it raises what its source raises, or nothing.
+A call of a cached function raises none of these but LoadTimeout, and that only where `load_timeout_sec` is
+configured: it raises what its source raises, or nothing.
 """
 
 from __future__ import annotations
@@ -79,6 +81,10 @@ class SerializationError(GCacheError):
 
 class UntrustedType(SerializationError):
     """A class that the pickle serializer was not told to trust."""
+
+
+class LoadTimeout(GCacheError, TimeoutError):
+    """A load took longer than `load_timeout_sec`, and there was nothing stale to be served. It goes on."""
 
 
 class EntryTooLarge(GCacheError):

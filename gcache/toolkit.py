@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 from gcache import instances
 from gcache.assembly import assemble
@@ -18,6 +18,7 @@ from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, check_key_type, check_use_case
 from gcache.core.methods import rewrapped
 from gcache.core.protocols import Progress, Serializer
+from gcache.core.rules import rules_of
 from gcache.core.runtime import Operation
 from gcache.core.use_case import UseCase
 from gcache.core.visit import Call
@@ -53,6 +54,9 @@ class GCache:
         default_config: GCacheKeyConfig | None = None,
         serializer: Serializer | None = None,
         shadow_equal: Callable[[Any, Any], bool] | None = None,
+        cache_exceptions: Iterable[type[Exception]] = (),
+        cache_if: Callable[[Any], bool] | None = None,
+        isolate: Literal["copy"] | None = None,
     ) -> Decorator:
         """Put a function behind the cache.
 
@@ -65,8 +69,13 @@ class GCache:
         `shadow_equal` is called with a cached value and a loaded one and tells whether shadow reads (see
         `GCacheKeyConfig.shadow`) take them for equal; without it `==` does.
 
+        Exceptions of the classes `cache_exceptions` are cached, too, for `GCacheKeyConfig.exception_ttl_sec`,
+        and raised again. `cache_if` is called with each loaded value and tells whether it may be cached.
+        With `isolate="copy"` nobody shares what memory keeps: everybody gets a deep copy.
+
         Raises DecorationError or InvalidKey where the function or a name will not do.
         """
+        rules = rules_of(cache_exceptions, cache_if, isolate)
 
         def decorate(function: Any, is_method: bool = False) -> Any:
             if isinstance(function, staticmethod | classmethod):
@@ -83,6 +92,7 @@ class GCache:
                 default_config,
                 self._engine.chain.tiers[0].name,
                 shadow_equal,
+                rules,
             )
             self._engine.register(case)
             return wrap(self._engine, case, shape)

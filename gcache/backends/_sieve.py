@@ -13,9 +13,9 @@ _MARKS_AT_ONCE = 500  # the worst case of one eviction, about 20 µs
 class Slot(Generic[Stored]):
     """An entry's place. Readers go by `deadline`, `expires`, `ends`, `visited` and `stored`, without a lock.
 
-    `find` answers until `deadline`, the entry's life is over when it `expires`, and it is kept until it `ends`:
-    three times of which most entries have one. Writers set `stored` before them, so that nobody takes what
-    is over for what lives on.
+    `find` answers until `deadline`, the entry's life is over when it `expires`, and it is kept until it
+    `ends`: one and the same time for most. Writers set `stored` before them, so that nobody takes what is
+    over for what lives on.
     """
 
     __slots__ = ("after", "before", "deadline", "ends", "expires", "key", "stored", "visited", "weight")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 
 from gcache.core.calls import Shape, names_of
 from gcache.core.context import is_generator
+from gcache.core.entries import Raised
+from gcache.core.keeping import copying, outcome_of
 from gcache.core.methods import VERBS, Method
 from gcache.core.missing import MISSING, Missing
 from gcache.core.runtime import Operation, is_awaited
@@ -166,13 +168,18 @@ class Behind:
         return await (self.source(*args, **kwargs) if call is None else self.engine.arefresh(call))
 
     def peek(self, *args: Any, **kwargs: Any) -> Any:
-        return _value(self.engine.peek(self._call(args, kwargs)) if self._may_peek() else None)
+        return self._value(self.engine.peek(self._call(args, kwargs)) if self._may_peek() else None)
 
     async def apeek(self, *args: Any, **kwargs: Any) -> Any:
-        return _value(await self.engine.apeek(self._call(args, kwargs)) if self._may_peek() else None)
+        return self._value(await self.engine.apeek(self._call(args, kwargs)) if self._may_peek() else None)
 
     def _may_peek(self) -> bool:
         return self.engine.enabled.get() and not self.engine.is_closed
+
+    def _value(self, entry: Entry | None) -> Any:
+        if entry is None or isinstance(entry.value, Raised):
+            return MISSING
+        return outcome_of(entry, self.use_case.rules.copies).value
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         key = self._key(*args, **kwargs)
@@ -203,7 +210,7 @@ class Behind:
 def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     """Return `shape`'s function behind the cache, as a function, or as a method if it has a receiver."""
     behind = Behind(engine, use_case, shape)
-    find = _find_nothing if engine.memory is None else engine.memory.find
+    find = _finding(engine, use_case)
     wrapper = shape.wrapper(
         _WRAPPER.replace("{async}", "async " if behind.is_async else "").replace(
             "{await}", "await " if behind.is_async else ""
@@ -227,6 +234,12 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
     return wrapper if shape.receiver is None else Method(wrapper)
+
+
+def _finding(engine: Engine, use_case: UseCase) -> Callable[[str, float], Entry | None]:
+    if engine.memory is None:
+        return _find_nothing
+    return copying(engine.memory.find) if use_case.rules.copies else engine.memory.find
 
 
 def _drawing(wrapper: Any, name: str, find: Callable[[str, float], Entry | None]) -> Callable[[float], None]:
@@ -255,7 +268,3 @@ def check_cacheable(function: Any) -> None:
 
 def _find_nothing(_key: str, _now: float) -> Entry | None:
     return None
-
-
-def _value(entry: Entry | None) -> Any:
-    return MISSING if entry is None else entry.value

@@ -89,6 +89,32 @@ class Size(NamedTuple):
     size: int
 
 
+class Stale(NamedTuple):
+    """A call was answered with an entry whose life was over, that `layer` had kept.
+
+    "revalidating" says that it is renewed beside the caller, "error" that its load failed just now or a
+    moment ago, "slow" that it took too long, "leased" that another process is at it.
+    """
+
+    use_case: str
+    key_type: str
+    layer: str
+    reason: Literal["revalidating", "error", "slow", "leased"]
+
+
+class Lease(NamedTuple):
+    """A call that was to load asked for the lease of its key.
+
+    "held": it got it. "waited": another process had it, and brought the entry. "lapsed": that process was not
+    done in time, or `layer` could not be asked, and the call loads all the same.
+    """
+
+    use_case: str
+    key_type: str
+    layer: str
+    result: Literal["held", "waited", "lapsed"]
+
+
 class Entries(NamedTuple):
     """The in-process layer `layer` of this process holds `held` entries now."""
 
@@ -140,6 +166,8 @@ Event: TypeAlias = (
     | Load
     | Serialization
     | Size
+    | Stale
+    | Lease
     | Entries
     | Skipping
     | Pending

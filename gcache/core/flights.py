@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gcache.core.runtime import Outcome
 
+NOBODY = 0
+"""The thread of a flight that has not begun."""
+
 _flown: ContextVar[tuple[Flight, ...]] = ContextVar("gcache_flown", default=())
 
 
@@ -27,10 +30,15 @@ class Flight:
         self.is_over = False
         self.is_void = False
         self.is_circular = False
+        self.is_late = False
         self.thread = threading.get_ident()
         self.waits_for: set[Flight] = set()
         self._wakers: list[Callable[[], None]] = []
         self._lock = threading.Lock()
+
+    def take_off(self) -> None:
+        """Be led from this thread."""
+        self.thread = threading.get_ident()
 
     def when_over(self, wake: Callable[[], None]) -> None:
         """Call `wake` once the flight is over, from whichever thread ends it; at once if it is already."""

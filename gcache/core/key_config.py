@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -21,17 +21,22 @@ def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
     return checked
 
 
-def _percentages(what: str, crowd: str) -> Callable[[Mapping[str, float]], Mapping[str, float]]:
-    def convert(percentages: Mapping[str, float]) -> Mapping[str, float]:
-        checked = by_layer(what, percentages, "{CacheLayer.LOCAL: 100}")
-        for layer, percent in checked.items():
-            if not 0 <= number(f"{what} of layer {layer!r}", percent) <= 100:
-                raise GCacheConfigError(
-                    f"{what} of layer {layer!r} is {percent!r}: give the percentage of {crowd}, 0 to 100."
-                )
-        return checked
+def _percentages(what: str, crowd: str, percentages: Mapping[str, float]) -> Mapping[str, float]:
+    checked = by_layer(what, percentages, "{CacheLayer.LOCAL: 100}")
+    for layer, percent in checked.items():
+        if not 0 <= number(f"{what} of layer {layer!r}", percent) <= 100:
+            raise GCacheConfigError(
+                f"{what} of layer {layer!r} is {percent!r}: give the percentage of {crowd}, 0 to 100."
+            )
+    return checked
 
-    return convert
+
+def _ramp(ramp: Mapping[str, float]) -> Mapping[str, float]:
+    return _percentages("ramp", "entities", ramp)
+
+
+def _shadow(shadow: Mapping[str, float]) -> Mapping[str, float]:
+    return _percentages("shadow", "hits", shadow)
 
 
 def _from_0(_: object, attribute: Any, value: Any) -> None:
@@ -88,8 +93,8 @@ class GCacheKeyConfig:
     """
 
     ttl_sec: Mapping[str, float] = field(factory=dict[str, float], converter=_seconds)
-    ramp: Mapping[str, float] = field(factory=dict[str, float], converter=_percentages("ramp", "entities"))
-    shadow: Mapping[str, float] = field(factory=dict[str, float], converter=_percentages("shadow", "hits"))
+    ramp: Mapping[str, float] = field(factory=dict[str, float], converter=_ramp)
+    shadow: Mapping[str, float] = field(factory=dict[str, float], converter=_shadow)
     ttl_jitter: float = field(default=0.1, validator=_fraction, kw_only=True)
     stale_if_error_sec: float = field(default=0, validator=_from_0, kw_only=True)
     retry_load_sec: float = field(default=1, validator=_from_0, kw_only=True)

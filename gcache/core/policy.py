@@ -31,6 +31,7 @@ class Policy:
         A layer that is neither in process nor the authority would keep tracked entries past their
         invalidation, so tracked calls pass it by.
         """
+        self.config = config
         self._ramped = [
             (config.percentage(tier.name), Step(tier, ttl, config.shadow_percentage(tier.name)))
             for tier in tiers

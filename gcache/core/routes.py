@@ -49,7 +49,7 @@ class Routes:
         steps = self._steps(policy, call, entity)
         if not steps:
             return "cut_off" if use_case.is_shut else "ramped_down"
-        visit = Visit(call, steps, entity, self._generations.of(entity))
+        visit = Visit(call, steps, entity, self._generations.of(entity), policy.config)
         if entity is not None and entity in self._pending:
             visit.unwritable, visit.reason = True, "pending"
         elif entity is not None and self._generations.held(entity, self._clock()):

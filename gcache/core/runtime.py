@@ -7,19 +7,19 @@ suspend like any others. Under `ThreadRuntime` they never do, so one `send` runs
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from gcache.core.background import background_loop
+from gcache.core.threads import helpers
 
 if TYPE_CHECKING:
     import asyncio
     from concurrent.futures import ThreadPoolExecutor
-    from queue import SimpleQueue
 
     from gcache.core.flights import Flight
     from gcache.core.limits import Limit
@@ -29,7 +29,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 _BLOCKING_WORKERS = 32
-_HELPER_IDLE_SEC = 5.0
 
 
 class Operation(Generic[P, R]):
@@ -90,12 +89,19 @@ class Runtime(Protocol):
         """Do it, on whichever side fits the caller. Only what ends the caller itself is raised."""
         ...
 
-    async def landed(self, flight: Flight, limit_sec: float) -> None:
-        """Wait until `flight` is over, or for `limit_sec`."""
+    async def landed(self, flight: Flight, limit_sec: float) -> bool:
+        """Wait until `flight` is over, or for `limit_sec`. False says that it cannot be waited for here."""
         ...
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` beside the caller, who does not wait for it, in a copy of the caller's context."""
+    async def pause(self, sec: float) -> None:
+        """Let time pass."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None], after: Callable[[], object] | None = None) -> None:
+        """Run `work` beside the caller, who does not wait for it, in a copy of the caller's context.
+
+        `after` is called once that is over, however it ends, also if it cannot begin.
+        """
         ...
 
 
@@ -114,19 +120,33 @@ class ThreadRuntime:
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
 
-    async def landed(self, flight: Flight, limit_sec: float) -> None:
+    async def landed(self, flight: Flight, limit_sec: float) -> bool:
         if flight.thread == threading.get_ident():
-            return  # its leader is a task of the loop that this very thread would stop
+            return False  # its leader is a task of the loop that this very thread would stop
         over = threading.Event()
         flight.when_over(over.set)
         over.wait(limit_sec)
+        return True
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    async def pause(self, sec: float) -> None:
+        time.sleep(sec)  # noqa: ASYNC251
+
+    def spawn(self, work: Coroutine[Any, Any, None], after: Callable[[], object] | None = None) -> None:
         context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                context.run(drive, work)
+            finally:
+                if after is not None:
+                    after()
+
         try:
-            _helpers.hand(lambda: context.run(drive, work))
+            helpers.hand(run)
         except RuntimeError:  # no thread to be had: the interpreter ends, or the machine is full
             work.close()
+            if after is not None:
+                after()
 
 
 def drive(work: Coroutine[Any, Any, T]) -> T:
@@ -159,7 +179,7 @@ class LoopRuntime:
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
 
-    async def landed(self, flight: Flight, limit_sec: float) -> None:
+    async def landed(self, flight: Flight, limit_sec: float) -> bool:
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -175,13 +195,21 @@ class LoopRuntime:
 
         flight.when_over(wake_from_anywhere)
         await asyncio.wait([over], timeout=limit_sec)
+        return True
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    async def pause(self, sec: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(sec)
+
+    def spawn(self, work: Coroutine[Any, Any, None], after: Callable[[], object] | None = None) -> None:
         import asyncio
 
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if after is not None:
+            task.add_done_callback(lambda _: after())
 
     async def _within(
         self, limit: Limit, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs
@@ -234,49 +262,3 @@ def _outcome_of(call: Callable[[], R]) -> Callable[[], Outcome[R]]:
             return Outcome(error=error)
 
     return outcome
-
-
-class _Helpers:
-    """Threads that do what is handed to them, one thing after another, and end when nothing comes.
-
-    A thread that has nothing to do offers its inbox. Whoever takes an inbox fills it, so a thread that
-    would rather end and finds its inbox taken waits on.
-    """
-
-    def __init__(self) -> None:
-        self.idle: list[SimpleQueue[Callable[[], object]]] = []
-
-    def hand(self, work: Callable[[], object]) -> None:
-        """Have `work` done by an idle thread, else by a new one. Raises RuntimeError if there can be none."""
-        from queue import SimpleQueue
-
-        try:
-            self.idle.pop().put(work)
-        except IndexError:
-            inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
-            inbox.put(work)
-            threading.Thread(target=self._help, args=(inbox,), name="gcache-helper", daemon=True).start()
-
-    def _help(self, inbox: SimpleQueue[Callable[[], object]]) -> None:
-        from queue import Empty
-
-        while True:
-            try:
-                work = inbox.get(timeout=_HELPER_IDLE_SEC)
-            except Empty:
-                with suppress(ValueError):
-                    self.idle.remove(inbox)
-                    return
-                continue
-            work()
-            del work  # nothing of a call is to live on while its thread is idle
-            self.idle.append(inbox)
-
-    def after_fork(self) -> None:
-        """Forget the threads, which only the parent has."""
-        self.idle = []
-
-
-_helpers = _Helpers()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_helpers.after_fork)

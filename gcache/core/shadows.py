@@ -83,7 +83,7 @@ class Shadows:
         """Tell whether the entity has not been invalidated since the hit."""
         visit, entry = sample.visit, sample.entry
         if self._authority is not None and visit.epoch_key is not None and sample.tier.is_authority:
-            again = Visit(visit.call, visit.steps, visit.entity, visit.generation)
+            again = visit.again()
             await self._authority.ask(runtime, again)
             if not epochs.lives(entry.epoch, again.epoch):
                 return False

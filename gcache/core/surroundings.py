@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Surroundings(NamedTuple):
-    """Two clocks, where to tell what happens, and the switch of the instance's caching.
+    """Two clocks, where to tell what happens, the switch of the instance's caching, and chance.
 
     `clock` is monotonic and rules what this process holds; `now` is Unix time and goes into entries. Both
-    are in seconds.
+    are in seconds. `chance` returns a number from 0 to below 1.
     """
 
     clock: Callable[[], float]
@@ -25,3 +25,4 @@ class Surroundings(NamedTuple):
     notices: Notices
     troubles: Troubles
     enabled: ContextVar[bool]
+    chance: Callable[[], float]

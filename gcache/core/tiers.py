@@ -12,6 +12,7 @@ from gcache.errors import EntryTooLarge, GCacheConfigError, LayerSkipped
 
 if TYPE_CHECKING:
     from gcache.core.breaker import Breaker, Probe
+    from gcache.core.entries import Entry, Kept
     from gcache.core.protocols import InProcessLayer
     from gcache.core.runtime import Runtime
 
@@ -50,6 +51,8 @@ class Tier:
         self._limit = None if timeout_sec is None or self.in_process else Limit(timeout_sec)
         self._lock = threading.Lock()
         self._layer = layer
+        self.find_kept: Callable[[str, float], Kept | None] | None = getattr(layer, "find_kept", None)
+        self.keep: Callable[[str, Entry, float, float, float], None] | None = getattr(layer, "keep", None)
         self._operations = {} if layer is None else self._operations_of(layer)
 
     @property

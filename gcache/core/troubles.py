@@ -111,6 +111,27 @@ class Troubles:
             error,
         )
 
+    def not_judged(self, use_case: UseCase, error: Exception) -> None:
+        """A `cache_if` raised, so that its value is served and not stored."""
+        self._count(use_case, error)
+        self._notices.warn(
+            ("not judged", use_case.name, type(error)),
+            "A value of use case %r is not stored, because its cache_if failed: %s",
+            use_case.name,
+            described(error),
+            again_after=_QUIET_SEC,
+        )
+
+    def load_failed(self, use_case: UseCase, error: Exception) -> None:
+        """A load failed without its caller seeing it, who gets or got what was cached before."""
+        self._notices.warn(
+            ("load", use_case.name, type(error)),
+            "Use case %r serves values whose time is over, because its source fails: %s",
+            use_case.name,
+            described(error),
+            again_after=_QUIET_SEC,
+        )
+
     def too_large(self, use_case: UseCase, tier: Tier, error: Exception) -> None:
         """A layer keeps no entry of that size. The value is served, and kept by others, all the same."""
         self._count(use_case, error, tier.name)

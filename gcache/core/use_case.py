@@ -6,12 +6,15 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gcache.core.rules import Rules
+
 if TYPE_CHECKING:
     from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.policy import Policy
     from gcache.core.protocols import Serializer
 
 NEVER = float("-inf")
+NO_RULES = Rules()
 
 
 class UseCase:
@@ -22,7 +25,7 @@ class UseCase:
     `open_until` is the time (monotonic) until which the hot path may answer. While it `is_shut` no call
     may use the memory layer. `draw` is called with the percentage of hits that it is to leave to the chain,
     so that they are shadowed there; `shadow_equal` tells whether what was cached is as good as what the
-    source returned.
+    source returned. `rules` are what the decorator says about what may be kept.
     """
 
     __slots__ = (
@@ -39,6 +42,7 @@ class UseCase:
         "open_until",
         "policy",
         "policy_due",
+        "rules",
         "serializer",
         "shadow_equal",
         "tracked",
@@ -53,6 +57,7 @@ class UseCase:
         default_config: GCacheKeyConfig | None,
         memory_name: str,
         shadow_equal: Callable[[Any, Any], object] | None = None,
+        rules: Rules = NO_RULES,
     ) -> None:
         self.name = name
         self.key_type = key_type
@@ -60,6 +65,7 @@ class UseCase:
         self.serializer = serializer
         self.default_config = default_config
         self.memory_name = memory_name
+        self.rules = rules
         self.shadow_equal = operator.eq if shadow_equal is None else shadow_equal
         self.draw: Callable[[float], object] = _draw_nothing
         self.hits = self.hits_delivered = 0.0

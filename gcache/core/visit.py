@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gcache.core import epochs
+from gcache.core.entries import Raised
 from gcache.core.keys import GCacheKey
 from gcache.core.runtime import Operation
+from gcache.core.staleness import Stale
 
 if TYPE_CHECKING:
     from gcache.core.entries import Generation
+    from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.policy import Step
     from gcache.core.tiers import Tier
     from gcache.core.use_case import UseCase
@@ -39,17 +42,21 @@ class Visit:
 
     `epoch_key` is None for a call that no authority has a say in: an untracked one, or one that the
     authority is ramped down for. `unwritable` says that nothing may be stored: the authority could not
-    be asked, or a hold stands.
+    be asked, or a hold stands. `kept` is what a layer keeps of an entry beyond its life. `shortening` is
+    what chance leaves of the TTLs.
     """
 
     __slots__ = (
         "call",
+        "config",
         "entity",
         "epoch",
         "epoch_key",
         "failed",
         "generation",
+        "kept",
         "reason",
+        "shortening",
         "steps",
         "unwritable",
     )
@@ -57,11 +64,13 @@ class Visit:
     def __init__(
         self,
         call: Call,
-        steps: Sequence[Step],
+        steps: tuple[Step, ...],
         entity: str | None,
         generation: Generation,
+        config: GCacheKeyConfig,
     ) -> None:
         self.call = call
+        self.config = config
         self.steps = steps
         self.entity = entity
         self.generation = generation
@@ -70,6 +79,31 @@ class Visit:
         self.reason = "absent"
         self.failed: set[Tier] = set()
         self.unwritable = False
+        self.kept: Stale | None = None
+        self.shortening = 0.0
+
+    def again(self) -> Visit:
+        """Return a visit of the same call that has found out nothing yet."""
+        return Visit(self.call, self.steps, self.entity, self.generation, self.config)
+
+    def keep(self, kept: Stale) -> None:
+        """Take note of a value whose life is over, if it is the youngest so far."""
+        if isinstance(kept.entry.value, Raised):
+            return
+        if self.kept is None or kept.entry.began > self.kept.entry.began:
+            self.kept = kept
+
+    def servable(self, window_sec: float) -> Stale | None:
+        """Return what was found beyond its life, if that was over at most `window_sec` ago.
+
+        What was invalidated is not served, nor what nobody can vouch for while the authority is away.
+        """
+        kept = self.kept
+        if kept is None or kept.age_sec > window_sec or not kept.entry.generation.alive or self.unwritable:
+            return None
+        if self.epoch_key is not None and not epochs.lives(kept.entry.epoch, self.epoch):
+            return None
+        return kept
 
     def give_up(self, tier: Tier, reason: str = "error") -> None:
         """Leave a layer alone for the rest of the visit. Without the authority nothing tracked is stored."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from gcache.core.entries import Entry, Generation
+from gcache.core.entries import Entry, Generation, Raised
 from gcache.core.envelope import Sealed, Unreadable, open_sealed, seal
 from gcache.core.events import Get, Serialization, Size
+from gcache.core.raised import dumped, loaded
 from gcache.errors import UntrustedType
 
 if TYPE_CHECKING:
@@ -24,14 +25,23 @@ class Wire:
         self._troubles = around.troubles
         self._clock = around.clock
 
-    def pack(self, call: Call, tier: Tier, entry: Entry, expires: float) -> bytes | None:
-        """Return the bytes of an entry that ends at `expires`; None if its serializer refuses the value."""
-        use_case = call.use_case
+    def pack(
+        self, call: Call, tier: Tier, entry: Entry, expires: float, stale_sec: float = 0.0
+    ) -> bytes | None:
+        """Return the bytes of an entry that ends at `expires` and is kept for `stale_sec` more.
+
+        Return None if its serializer refuses the value.
+        """
+        use_case, value = call.use_case, entry.value
+        is_raised = isinstance(value, Raised)
         started = self._clock()
         try:
-            payload = use_case.serializer.dump(entry.value)
+            if is_raised:
+                payload = dumped(value.error, use_case.serializer, use_case.rules.exceptions)
+            else:
+                payload = use_case.serializer.dump(value)
             self._timed(use_case, tier, "dump", started)
-            sealed = Sealed(payload, entry.began, expires, entry.epoch)
+            sealed = Sealed(payload, entry.began, expires, entry.epoch, entry.load_sec, stale_sec, is_raised)
             data = seal(sealed, call.name, use_case.serializer.identity)
         except Exception as error:  # a value that cannot travel is served all the same
             self._troubles.refused(use_case, tier, error)
@@ -39,8 +49,10 @@ class Wire:
         self._recorder.record(Size(use_case.name, use_case.key_type, tier.name, len(data)))
         return data
 
-    def unpack(self, call: Call, tier: Tier, data: bytes, generation: Generation) -> Entry | str:
-        """Return the entry in `data`, or the reason why there is none to be had."""
+    def unpack(
+        self, call: Call, tier: Tier, data: bytes, generation: Generation
+    ) -> tuple[Entry, float] | str:
+        """Return the entry in `data` and how long it is kept after it expires, or why there is none."""
         use_case = call.use_case
         try:
             sealed = open_sealed(data, call.name, use_case.serializer.identity)
@@ -50,12 +62,17 @@ class Wire:
             return "corrupt"
         started = self._clock()
         try:
-            value = use_case.serializer.load(sealed.payload)
+            if sealed.is_exception:
+                error = loaded(sealed.payload, use_case.serializer, use_case.rules.exceptions)
+                value: Any = Raised(error)
+            else:
+                value = use_case.serializer.load(sealed.payload)
         except Exception as error:  # hostile or outdated: the source knows better
             self._troubles.unreadable(use_case, tier, error)
             return "untrusted" if isinstance(error, UntrustedType) else "unloadable"
         self._timed(use_case, tier, "load", started)
-        return Entry(value, sealed.began, sealed.expires, sealed.epoch, generation)
+        entry = Entry(value, sealed.began, sealed.expires, sealed.epoch, generation, sealed.load_sec)
+        return entry, sealed.stale_sec
 
     def timed_get(self, use_case: UseCase, tier: Tier, seconds: float) -> None:
         """Record how long a read of a layer took."""

@@ -8,7 +8,7 @@ import pytest
 
 from gcache import GCache, GCacheConfig, GCacheKeyConfig, MemoryLayer
 from tests.core.layers import AsyncLayer, AsyncRetiringLayer, BothSidedLayer, RetiringLayer, SyncLayer
-from tests.core.stage import AsyncSide, Clock, Recorded, SyncSide
+from tests.core.stage import AsyncSide, Chance, Clock, Recorded, SyncSide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +30,14 @@ def recorded() -> Recorded:
 
 
 @pytest.fixture
+def chance() -> Chance:
+    """What chance says in every instance of the test."""
+    return Chance()
+
+
+@pytest.fixture
 def make_gcache(
-    clock: Clock, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, chance: Chance, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., GCache]]:
     """Makes instances that cache everything in memory for a minute, and ask the provider at every call.
 
@@ -49,6 +55,7 @@ def make_gcache(
         }
         with monkeypatch.context() as patch:
             patch.setattr("gcache.assembly.time", clock)
+            patch.setattr("gcache.assembly._chance", chance)
             if as_other_process:
                 patch.setattr("gcache.instances._live", WeakValueDictionary())
             made.append(GCache(GCacheConfig(**defaults | config)))

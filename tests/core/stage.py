@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gcache.conformance.waiting import wait_until
 from gcache.core.events import Disabled, Error, Hit, Load, Miss
-from gcache.core.runtime import _helpers
+from gcache.core.threads import helpers
 
 if TYPE_CHECKING:
     from gcache import GCache
@@ -35,6 +35,15 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         self.now += seconds
+
+
+class Chance:
+    """Stands for chance: it always puts things at the same point, 0 unless told."""
+
+    point = 0.0
+
+    def __call__(self) -> float:
+        return self.point
 
 
 class Recorded:
@@ -121,8 +130,8 @@ class SyncSide:
         """Wait until what runs beside the calls has come to its end."""
         wait_until(
             lambda: (
-                len(_helpers.idle)
-                == sum(getattr(t, "_target", None) == _helpers._help for t in threading.enumerate())
+                len(helpers.idle)
+                == sum(getattr(t, "_target", None) == helpers._help for t in threading.enumerate())
             ),
             sentence="all helpers are idle",
         )

@@ -445,6 +445,8 @@ class TestFailures:
             def find(self, key: str, now: float) -> Any:
                 raise KeyError(key)
 
+            find_kept = find
+
         gcache = make_gcache(layers=[Torn(clock=clock.monotonic)], config_refresh_sec=1000)
         get_user = side.cached(gcache, Source())
 

@@ -38,7 +38,7 @@ def flights() -> Flights:
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for what never comes fails the test, instead of loading by itself in the end."""
-    monkeypatch.setattr("gcache.core.chain.FLIGHT_LIMIT_SEC", 2 * PATIENCE_SEC)
+    monkeypatch.setattr("gcache.core.loading.FLIGHT_LIMIT_SEC", 2 * PATIENCE_SEC)
 
 
 def waiting(gcache: GCache) -> int:
@@ -152,7 +152,7 @@ class TestThreads:
 
     def test_limit(self, gcache: GCache, monkeypatch: pytest.MonkeyPatch) -> None:
         """Who has waited long enough loads by itself."""
-        monkeypatch.setattr("gcache.core.chain.FLIGHT_LIMIT_SEC", 0.001)
+        monkeypatch.setattr("gcache.core.loading.FLIGHT_LIMIT_SEC", 0.001)
         gate = Gate()
         source = Source()
         source.before = lambda: gate() if source.loads == 1 else None

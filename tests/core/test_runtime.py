@@ -21,9 +21,9 @@ from gcache.core.runtime import (
     Operation,
     Outcome,
     ThreadRuntime,
-    _Helpers,
     drive,
 )
+from gcache.core.threads import Helpers
 from tests.core.stage import PATIENCE_SEC, in_threads
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
@@ -159,7 +159,7 @@ class TestThreadRuntime:
 
         coroutine = work()
         with monkeypatch.context() as patch:
-            patch.setattr("gcache.core.runtime._helpers", _Helpers())
+            patch.setattr("gcache.core.runtime.helpers", Helpers())
             patch.setattr(threading.Thread, "start", start)
             ThreadRuntime().spawn(coroutine)
 
@@ -219,10 +219,10 @@ assert begun.wait(10)
 
 class TestHelpers:
     @pytest.fixture
-    def helpers(self) -> _Helpers:
-        return _Helpers()
+    def helpers(self) -> Helpers:
+        return Helpers()
 
-    def test_reuse(self, helpers: _Helpers) -> None:
+    def test_reuse(self, helpers: Helpers) -> None:
         """A thread that is done does what comes next."""
         threads: list[int] = []
 
@@ -234,7 +234,7 @@ class TestHelpers:
 
         assert 1 == len(set(threads))
 
-    def test_busy(self, helpers: _Helpers) -> None:
+    def test_busy(self, helpers: Helpers) -> None:
         """Nothing waits for a thread that is busy."""
         may_end, done = threading.Event(), threading.Event()
         helpers.hand(lambda: may_end.wait(10))
@@ -244,9 +244,9 @@ class TestHelpers:
         assert done.wait(10)
         may_end.set()
 
-    def test_end(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_end(self, helpers: Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
         """A thread that nobody has work for ends, and another one does what comes later."""
-        monkeypatch.setattr("gcache.core.runtime._HELPER_IDLE_SEC", 0.001)
+        monkeypatch.setattr("gcache.core.threads.HELPER_IDLE_SEC", 0.001)
         threads: list[threading.Thread] = []
         helpers.hand(lambda: threads.append(threading.current_thread()))
         wait_until(lambda: bool(threads) and not threads[0].is_alive(), sentence="the thread has ended")
@@ -256,7 +256,7 @@ class TestHelpers:
 
         assert [] == helpers.idle
 
-    def test_taken(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_taken(self, helpers: Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
         """A thread whose inbox is taken as it would end waits for what will be put into it."""
         done = threading.Event()
         real = queue.SimpleQueue
@@ -279,15 +279,15 @@ class TestHelpers:
                     raise
 
         monkeypatch.setattr(queue, "SimpleQueue", Inbox)
-        monkeypatch.setattr("gcache.core.runtime._HELPER_IDLE_SEC", 0.001)
+        monkeypatch.setattr("gcache.core.threads.HELPER_IDLE_SEC", 0.001)
 
         helpers.hand(lambda: None)
 
         assert done.wait(10)
 
-    def test_many(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_many(self, helpers: Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
         """Whatever is handed over is done, once, also when threads end all the time."""
-        monkeypatch.setattr("gcache.core.runtime._HELPER_IDLE_SEC", 0.0001)
+        monkeypatch.setattr("gcache.core.threads.HELPER_IDLE_SEC", 0.0001)
         done: list[tuple[int, int]] = []
 
         def hand(spawner: int) -> None:
@@ -300,7 +300,7 @@ class TestHelpers:
         assert {(spawner, number) for spawner in range(4) for number in range(250)} == set(done)
         assert 1000 == len(done)
 
-    def test_failing_work(self, helpers: _Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failing_work(self, helpers: Helpers, monkeypatch: pytest.MonkeyPatch) -> None:
         """Work that raises ends its thread, which is no obstacle to what comes next."""
         done, complaints = threading.Event(), list[Any]()
         monkeypatch.setattr(threading, "excepthook", complaints.append)
@@ -312,7 +312,7 @@ class TestHelpers:
         assert done.wait(10)
         assert StopIteration is complaints[0].exc_type
 
-    def test_forgets(self, helpers: _Helpers) -> None:
+    def test_forgets(self, helpers: Helpers) -> None:
         """An idle thread keeps nothing of what it did alive."""
 
         class Argument:
@@ -325,7 +325,7 @@ class TestHelpers:
 
         wait_until(lambda: reference() is None, sentence="it is gone")
 
-    def test_after_fork(self, helpers: _Helpers) -> None:
+    def test_after_fork(self, helpers: Helpers) -> None:
         """A child hands nothing to threads that it does not have."""
         helpers.hand(lambda: None)
         wait_until(lambda: bool(helpers.idle), sentence="the thread is idle")

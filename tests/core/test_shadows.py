@@ -13,8 +13,8 @@ import pytest
 from gcache import GCacheKey, GCacheKeyConfig, MemoryLayer
 from gcache.conformance.waiting import wait_until
 from gcache.core.events import Hit, Shadow
-from gcache.core.runtime import _Helpers
 from gcache.core.shadows import MOST_UNDER_WAY, is_drawn
+from gcache.core.threads import Helpers
 from tests.core.layers import SyncLayer
 from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide
 
@@ -429,7 +429,7 @@ class TestBeside:
 
         with gcache.enable():
             with monkeypatch.context() as patch:
-                patch.setattr("gcache.core.runtime._helpers", _Helpers())
+                patch.setattr("gcache.core.runtime.helpers", Helpers())
                 patch.setattr(threading.Thread, "start", start)
                 answers = [get_user(1) for _ in range(MOST_UNDER_WAY + 3)]
             get_user(1)

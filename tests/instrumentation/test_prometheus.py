@@ -24,6 +24,7 @@ from gcache.core.events import (
     Get,
     Hit,
     Invalidation,
+    Lease,
     Listening,
     Load,
     Miss,
@@ -32,6 +33,7 @@ from gcache.core.events import (
     Shadow,
     Size,
     Skipping,
+    Stale,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
 from gcache.instrumentation.prometheus import PrometheusSink
@@ -53,6 +55,8 @@ ONE_OF_EACH: list[Event] = [
     Size("GetUser", "user_id", "remote", 900),
     Entries("local", 17),
     Skipping("remote", 1),
+    Stale("GetUser", "user_id", "local", "error"),
+    Lease("GetUser", "user_id", "remote", "held"),
     Pending(3),
     Listening("urn:shop", 1),
     Shadow("GetUser", "user_id", "local", "mismatch", 90.0),
@@ -493,7 +497,8 @@ class TestImport:
         """Without prometheus_client, asking for the sink names the extra that brings it."""
         package = importlib.import_module("gcache.instrumentation")
         monkeypatch.setitem(sys.modules, "prometheus_client", None)
-        monkeypatch.delitem(sys.modules, "gcache.instrumentation.prometheus")
+        for name in ("prometheus", "_families", "_before_collect", "_client"):
+            monkeypatch.delitem(sys.modules, f"gcache.instrumentation.{name}")
 
         with pytest.raises(MissingExtra, match=r"gcache-toolkit\[prometheus\]"):
             package.PrometheusSink

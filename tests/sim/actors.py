@@ -100,8 +100,9 @@ async def _reads(world: World, process: Process, times: int, after: str = "") ->
             if remembered is not None:
                 _check(world, reading, remembered.value, from_memory=True)
                 continue
-            outcome = await process.chain.read(world.runtime, _call(world, process))
-            _check(world, reading, outcome.unwrap(), from_memory=False)
+            alive = process.alive_in_memory()
+            value = (await process.chain.read(world.runtime, _call(world, process))).unwrap()
+            _check(world, reading, value, from_memory=alive is not None and alive.value == value)
     except asyncio.CancelledError:
         return
 

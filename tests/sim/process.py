@@ -75,6 +75,10 @@ class Memory(MemoryLayer[Any]):
         self.touch(self.thing, False)
         return super().find(key, now)
 
+    def find_kept(self, key: str, now: float) -> Any:
+        self.touch(self.thing, False)
+        return super().find_kept(key, now)
+
 
 class WatchedBreaker(Breaker):
     """Opens at the first failure, and takes note of who looks at it. It tells nobody."""
@@ -123,6 +127,8 @@ class Process:
         fail: Callable[[str], None],
         bus: SimBus | None,
         has_breaker: bool = False,
+        config: GCacheKeyConfig = CONFIG,
+        chance: float = 0.0,
     ) -> None:
         self.name = name
         self.now = 0.0
@@ -143,7 +149,7 @@ class Process:
         self.generations = Generations()
         self.generations._lock = WatchedLock(touch, f"generations of {name}")  # type: ignore[assignment]
         enabled = ContextVar("enabled", default=True)
-        around = Surroundings(self.clock, self.clock, recorder, notices, troubles, enabled)
+        around = Surroundings(self.clock, self.clock, recorder, notices, troubles, enabled, lambda: chance)
         announcer = None if bus is None else Announcer(bus, "bus")
         authority, flights = Authority(around, tiers[-1]), Flights()
         removal = Removal(around, tiers, authority, KEYS, flights, self.generations, announcer)
@@ -152,8 +158,8 @@ class Process:
         self.chain = Chain(around, tiers, KEYS, routes, Wire(around), flights, authority, removal)
         self.chain.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again
         self.chain.flights.lock = WatchedLock(touch, f"flights of {name}")  # type: ignore[assignment]
-        self.use_case = UseCase("Get", KEY_TYPE, True, JsonSerializer(), CONFIG, tiers[0].name)
-        self.use_case.adopt(Policy(CONFIG, tiers, True), FOREVER)
+        self.use_case = UseCase("Get", KEY_TYPE, True, JsonSerializer(), config, tiers[0].name)
+        self.use_case.adopt(Policy(config, tiers, True), FOREVER)
         self.listener: Listener | None = None
         if announcer is not None:
             announcer.sender = name
@@ -163,6 +169,15 @@ class Process:
 
     def clock(self) -> float:
         return self.now
+
+    def alive_in_memory(self) -> Entry | None:
+        """Return what the chain would answer with from memory, where the hot path leaves a hit to it."""
+        kept = (
+            None
+            if self.memory is None or self.use_case.is_shut
+            else self.memory.find_kept(ENTRY_KEY, self.now)
+        )
+        return kept.entry if kept is not None and kept.left_sec > 0 and kept.entry.generation.alive else None
 
     def remembered(self) -> Entry | None:
         """Return what the hot path of a cached function would answer with."""

@@ -63,6 +63,16 @@ class Landing:
         self.label = "waits for a flight"
 
 
+class Pause(Moment):
+    """Time that an actor lets pass in its own process."""
+
+    __slots__ = ("sec",)
+
+    def __init__(self, sec: float) -> None:
+        super().__init__("pauses", lambda: None)
+        self.sec = sec
+
+
 class Load:
     """A load that is under way. The step in which it returns is the one in which it reads the source."""
 
@@ -125,11 +135,23 @@ class SimRuntime:
         answer: Outcome[R] = await Suspension(point)
         return answer
 
-    async def landed(self, flight: Flight, limit_sec: float) -> None:
+    async def landed(self, flight: Flight, limit_sec: float) -> bool:
         await Suspension(Landing(flight))
+        return True
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self._spawn(work)
+    async def pause(self, sec: float) -> None:
+        await Suspension(Pause(sec))
+
+    def spawn(self, work: Coroutine[Any, Any, None], after: Callable[[], object] | None = None) -> None:
+        self._spawn(_to_its_end(work, after))
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None], after: Callable[[], object] | None) -> None:
+    try:
+        await work
+    finally:
+        if after is not None:
+            after()
 
 
 def _shown(*args: object) -> str:

@@ -18,7 +18,7 @@ import marshal
 from collections.abc import Iterator
 from functools import partial
 from hashlib import blake2b
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakSet, ref
 
@@ -30,13 +30,20 @@ from gcache.core.entries import Entry, Generation
 from gcache.core.envelope import open_sealed
 from gcache.core.epochs import standing
 from gcache.core.flights import Flight, Flights, Leading, Ticket, _Route
+from gcache.core.keeping import Saying
+from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
+from gcache.core.leases import Leases
 from gcache.core.listener import Listener
+from gcache.core.loading import Loading
+from gcache.core.lookup import Lookup
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
 from gcache.core.removal import Removal
+from gcache.core.renewing import Renewing
 from gcache.core.routes import Routes
 from gcache.core.runtime import Operation, Outcome
+from gcache.core.storing import Storing
 from gcache.core.tiers import Tier
 from gcache.core.use_case import UseCase
 from gcache.core.visit import Call, Visit
@@ -46,30 +53,33 @@ from tests.sim.actor import Actor
 from tests.sim.bus import Line
 from tests.sim.process import ENTRY_KEY, Process, WatchedBreaker
 from tests.sim.properties import Reading
-from tests.sim.runtime import Landing, Load, Moment, Remote, SimRuntime, SourceLoad
+from tests.sim.runtime import Landing, Load, Moment, Pause, Remote, SimRuntime, SourceLoad
 from tests.sim.world import World
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 _CONSTANT = frozenset({
-    Actor, Announcer, Authority, BuiltinFunctionType, Call, Chain, Flights, FunctionType, GCacheKey, Leading,
-    Line, Listener, MethodType, Operation, Policies, Policy, Process, Removal, Routes, SimRuntime, SourceLoad,
-    UseCase, Wire, World,
+    Actor, Announcer, Authority, BuiltinFunctionType, Call, Chain, CoroutineType, Flights, FunctionType,
+    GCacheKey, GCacheKeyConfig, Leading, Leases, Line, Listener, Loading, Lookup, MethodType, Operation,
+    Policies, Policy, Process, Removal, Renewing, Routes, SimRuntime, SourceLoad, Storing, UseCase, Wire,
+    World,
 })  # fmt: skip
-_BELOW = frozenset({SimRuntime.attempt.__code__, SimRuntime.landed.__code__})
+_BELOW = frozenset(work.__code__ for work in (SimRuntime.attempt, SimRuntime.landed, SimRuntime.pause))
 _FIELDS: dict[type, tuple[str, ...]] = {
     WatchedBreaker: ("turn", "_due", "_pause_sec", "_since", "_probes", "_last"),
     Probe: ("turn", "began", "is_in_person"),
     Entry: ("began", "epoch", "expires", "generation", "value"),
-    Flight: ("generation", "outcome", "is_over", "is_void", "is_circular", "waits_for"),
+    Flight: ("generation", "outcome", "is_over", "is_void", "is_circular", "is_late", "waits_for"),
     Generation: ("alive",),
     Landing: ("flight",),
     Moment: ("label",),
     Outcome: ("value", "error"),
+    Pause: ("sec",),
     Reading: ("ended", "announced", "holds", "is_deaf"),
+    Saying: ("said",),
     Tier: ("name",),
     Remote: ("act", "outcome"),
     Load: (),
-    Visit: ("epoch", "epoch_key", "failed", "generation", "steps", "unwritable"),
+    Visit: ("epoch", "epoch_key", "failed", "generation", "kept", "steps", "unwritable"),
     _Route: ("travellers", "flights", "landed"),
 }
 
@@ -110,12 +120,21 @@ class _Describer:
         yield process.now, process.use_case.is_shut
         yield self._of(dict(generations._live)), self._of(generations._holds)
         yield self._of(process.chain.flights.routes)
+        loading = process.chain._loading
+        yield (
+            tuple(loading.throttle._until.items()),
+            len([late for late in loading._late if not late.is_over]),
+        )
+        yield tuple(sorted(process.chain._renewing._under_way))
         yield self._of(process.chain.tiers[-1].breaker)
         for entity, debt in process.chain.removal.pending._debts.items():
             yield entity, debt.until, tuple(sorted(debt.holders)), debt.is_bus_alone
         if process.memory is not None:
             slots = process.memory._slots
-            yield tuple((key, slot.deadline, self._of(slot.stored)) for key, slot in sorted(slots.items()))
+            yield tuple(
+                (key, slot.deadline, slot.expires, slot.ends, self._of(slot.stored))
+                for key, slot in sorted(slots.items())
+            )
 
     def _frames(self, actor: Actor) -> Iterator[object]:
         """Describe the frames of the actor and of the chain. Those of a runtime say what the point says."""
@@ -134,7 +153,8 @@ class _Describer:
     def _sealed(self, data: bytes) -> object:
         """Return what an entry's bytes say, without the names in them."""
         sealed = open_sealed(data, ENTRY_KEY, JsonSerializer.identity)
-        return self._of(sealed.epoch), sealed.began, sealed.expires, self._of(json.loads(sealed.payload))
+        times = sealed.began, sealed.expires, sealed.stale_sec
+        return self._of(sealed.epoch), times, self._of(json.loads(sealed.payload))
 
     def _name(self, name: str | bytes) -> object:
         number = self._names.setdefault(name, len(self._names))
@@ -163,7 +183,7 @@ class _Describer:
     def _bytes(self, data: bytes) -> object:
         if standing(data) == "epoch":
             return self._name(data)
-        return data if data[:1] == b"h" or decoded(data) is not None else self._sealed(data)
+        return data if data[:1] in (b"h", b"l") or decoded(data) is not None else self._sealed(data)
 
     def _collection(self, thing: Any, kind: type) -> object:
         if kind is Ticket:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Touch = Callable[[object, bool], None]
 """Takes note that the step under way reads (False) or writes (True) a thing that others may use, too."""
 
+LEASE = b"l"
 EVERY_KEY = "every key"
 """What a step writes that concerns all keys at once, and what every other step on a key reads."""
 
@@ -89,7 +90,7 @@ class PlainStore:
         self._note(key, True)
         if key.endswith("#epoch"):
             self._history.holds_are_set(decoded(value))
-        else:
+        elif value != LEASE:
             self._history.entry_is_written(self.now)
         self.data[key] = (value, self.now + ttl)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.sim import scenarios
+from tests.sim import scenarios, stale_scenarios
 from tests.sim.explorer import Explorer, Report
 from tests.sim.scenarios import Scenario
 from tests.sim.world import World
@@ -38,6 +38,13 @@ SHORT: tuple[Scenario, ...] = (
     scenarios.invalidating_and_reader,
     scenarios.invalidating_and_buffer,
     scenarios.failing_invalidating,
+)
+STALE: tuple[Scenario, ...] = (
+    stale_scenarios.revalidated,
+    stale_scenarios.served_for_a_failure,
+    stale_scenarios.served_for_a_slow_load,
+    stale_scenarios.renewed_ahead,
+    stale_scenarios.leased,
 )
 ON_A_BUS: tuple[Scenario, ...] = (
     scenarios.heard_elsewhere,

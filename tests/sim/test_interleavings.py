@@ -6,7 +6,7 @@ from tests.servers.availability import IS_LONG
 from tests.sim import scenarios
 from tests.sim.explorer import Explorer, Violated
 from tests.sim.scenarios import Scenario
-from tests.sim.suites import LONG, ON_A_BUS, ON_A_BUS_LONG, SHORT, Place, explore, worlds
+from tests.sim.suites import LONG, ON_A_BUS, ON_A_BUS_LONG, SHORT, STALE, Place, explore, worlds
 
 in_every_place = [
     pytest.mark.parametrize("memory", [False, True], ids=["authority", "memory"]),
@@ -31,6 +31,17 @@ def _named(scenario: Scenario) -> str:
 @pytest.mark.parametrize("scenario", SHORT, ids=_named)
 def test_every_interleaving_is_right(scenario: Scenario, memory: bool, processes: int) -> None:
     """Reads are exact, holds stand, nothing hangs and no flight is left, in every schedule there is."""
+    report = explore(scenario, memory, processes)
+
+    assert report.schedules > 0
+
+
+@everywhere
+@pytest.mark.parametrize("scenario", STALE, ids=_named)
+def test_every_interleaving_of_what_is_stale_is_right(
+    scenario: Scenario, memory: bool, processes: int
+) -> None:
+    """What is served after its life, or renewed beside a caller, is exact all the same."""
     report = explore(scenario, memory, processes)
 
     assert report.schedules > 0

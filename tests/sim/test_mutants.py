@@ -6,14 +6,15 @@ import pytest
 
 from gcache.core import epochs
 from gcache.core.authority import Authority
-from gcache.core.chain import Chain
 from gcache.core.entries import Generation
 from gcache.core.flights import Flight, Ticket
 from gcache.core.generations import Generations
 from gcache.core.listener import Listener
+from gcache.core.loading import Loading
 from gcache.core.removal import Removal
 from gcache.core.routes import Routes
 from gcache.core.runtime import Outcome
+from gcache.core.storing import Storing
 from gcache.core.use_case import UseCase
 from gcache.core.visit import Visit
 from gcache.errors import LayerSkipped
@@ -30,24 +31,20 @@ if TYPE_CHECKING:
     from gcache.core.tiers import Tier
 
 
-async def _fly_and_then_settle(
-    self: Chain, runtime: Runtime, visit: Visit, ticket: Ticket, flight: Flight
-) -> Outcome[Any]:
-    try:
-        outcome = await self._load(runtime, visit.call)
-        visit.epoch = None
-        await self._settle(runtime, visit)
-        await self._store(runtime, visit, self._entry(visit, outcome.value, 0.0), visit.steps)
-        flight.land(outcome)
-        return outcome
-    finally:
-        ticket.retire(flight)
+async def _fly_and_then_settle(self: Loading, runtime: Runtime, visit: Visit, flight: Flight) -> Outcome[Any]:
+    loaded = await self.load(runtime, visit.call)
+    visit.epoch = None
+    await self.settle(runtime, visit)
+    entry = self._storing.entry(visit, loaded.outcome.value, 0.0)
+    await self._storing.store(runtime, visit, entry, visit.steps)
+    flight.land(loaded.outcome)
+    return loaded.outcome
 
 
 @pytest.mark.parametrize("memory", [False, True])
 def test_an_epoch_stamped_after_the_load_is_found(monkeypatch: pytest.MonkeyPatch, memory: bool) -> None:
     """A value that gets the epoch of when its load ended outlives what came in between."""
-    monkeypatch.setattr(Chain, "_fly", _fly_and_then_settle)
+    monkeypatch.setattr(Loading, "_fly", _fly_and_then_settle)
 
     with pytest.raises(Violated, match=r"^exact: "):
         explore(scenarios.reader_and_writer, memory, 2)
@@ -58,7 +55,7 @@ def test_in_one_process_the_generation_makes_up_for_a_late_epoch(
     monkeypatch: pytest.MonkeyPatch, memory: bool
 ) -> None:
     """A load that began before an invalidation of its own process is refused for its generation."""
-    monkeypatch.setattr(Chain, "_fly", _fly_and_then_settle)
+    monkeypatch.setattr(Loading, "_fly", _fly_and_then_settle)
 
     report = explore(scenarios.reader_and_writer, memory, 1)
 
@@ -175,14 +172,14 @@ def test_killing_the_generation_only_after_is_enough_for_reads(monkeypatch: pyte
 
 def test_a_fill_of_a_dead_generation_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the authority held a moment ago must not be filled into memory as if it were new."""
-    real = Chain._store
+    real = Storing.store
 
-    async def store(self: Chain, runtime: Runtime, visit: Visit, entry: Any, steps: Any) -> None:
+    async def store(self: Storing, runtime: Runtime, visit: Visit, entry: Any, steps: Any) -> None:
         if not visit.generation.alive:
-            visit.generation = entry.generation = self.removal._generations.of(visit.entity)
+            visit.generation = entry.generation = Generation()
         await real(self, runtime, visit, entry, steps)
 
-    monkeypatch.setattr(Chain, "_store", store)
+    monkeypatch.setattr(Storing, "store", store)
 
     with pytest.raises(Violated, match=r"^exact: "):
         explore(scenarios.two_readers_and_writer, True, 1)
@@ -238,16 +235,16 @@ def test_a_ticket_that_is_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_each_check_of_a_dead_generation_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that was filled too late carries the dead generation, which keeps it from being read."""
-    real = Chain._store
+    real = Storing.store
 
-    async def store(self: Chain, runtime: Runtime, visit: Visit, entry: Any, steps: Any) -> None:
+    async def store(self: Storing, runtime: Runtime, visit: Visit, entry: Any, steps: Any) -> None:
         own, visit.generation = visit.generation, Generation()
         try:
             await real(self, runtime, visit, entry, steps)
         finally:
             visit.generation = own
 
-    monkeypatch.setattr(Chain, "_store", store)
+    monkeypatch.setattr(Storing, "store", store)
 
     report = explore(scenarios.reader_and_writer, True, 1)
 

@@ -10,9 +10,9 @@ from gcache.core import epochs
 from gcache.core.runtime import Outcome
 from tests.sim.actor import Actor, Choice, LayerDown, SourceDown
 from tests.sim.bus import Line, SimBus
-from tests.sim.process import EPOCH_KEY, Process
+from tests.sim.process import CONFIG, EPOCH_KEY, Process
 from tests.sim.properties import History
-from tests.sim.runtime import Landing, Load, Moment, Point, Remote, SimRuntime
+from tests.sim.runtime import Landing, Load, Moment, Pause, Point, Remote, SimRuntime
 from tests.sim.store import ExactStore, PlainStore, Source
 from tests.sim.trace import shown
 
@@ -38,6 +38,8 @@ class World:
     ) -> None:
         self.faults = faults
         self.has_breakers = False
+        self.config = CONFIG
+        self.chance = 0.0
         self.violation = ""
         self.footprint: Footprint = {}
         self.trace: list[tuple[str, str, str]] = []
@@ -48,11 +50,15 @@ class World:
         self.actors: dict[str, Actor] = {}
         self.processes: dict[str, Process] = {}
         self.strays: dict[str, Remote] = {}
-        self.runtime = SimRuntime(lambda work: self.join(f"spawned {len(self.actors)}", "", work))
+        self.runtime = SimRuntime(self._spawn)
         self.lines: dict[str, Line] = {}
         self._has_memory = memory
         self._has_bus = bus
         self.counts: dict[str, int] = {}
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        spawner = self.actors[self.history.actor]
+        self.join(f"spawned {len(self.actors)}", spawner.process, work)
 
     def process(self, name: str) -> Process:
         """Return the process of this name, which begins to exist when it is first asked for."""
@@ -60,7 +66,15 @@ class World:
             bus = SimBus(name, self.lines, self.history) if self._has_bus else None
             self.lines[name] = Line(name, self.touch)
             self.processes[name] = Process(
-                name, self.store, self._has_memory, self.touch, self.fail, bus, self.has_breakers
+                name,
+                self.store,
+                self._has_memory,
+                self.touch,
+                self.fail,
+                bus,
+                self.has_breakers,
+                self.config,
+                self.chance,
             )
         return self.processes[name]
 
@@ -145,11 +159,16 @@ class World:
             self.join(name := f"last-in-{process.name}", process.name, last(self, process))
             actor = self.actors[name]
             while not actor.is_done and not self.violation:
-                ways = list(self._ways(actor))
+                ways = self._ways_of_all(actor)
                 if not ways:
                     self.fail(f"alive: {name} waits for ever")
                     break
-                self.take(Choice(name, ways[0]))
+                self.take(ways[0])
+
+    def _ways_of_all(self, first: Actor) -> list[Choice]:
+        """Return what may happen next by the chain itself, and `first` before all others."""
+        others = [other for other in self.actors.values() if not (other.is_optional or other.is_done)]
+        return [Choice(actor.name, way) for actor in (first, *others) for way in self._ways(actor)]
 
     def close(self) -> None:
         """Let go of coroutines that did not come to their end."""
@@ -186,6 +205,9 @@ class World:
         self._note(
             choice, point.label, outcome if isinstance(outcome, Outcome) and choice.how != "hears" else None
         )
+        if isinstance(point, Pause):
+            self.processes[actor.process].now += point.sec
+            self.touch(f"clock of {actor.process}", True)
         if isinstance(point, Load | Landing):
             self.touch(f"flights of {actor.process}", True)
         self._resume(actor, lambda: actor.body.send(outcome))

@@ -1,0 +1,111 @@
+"""Asking the layers for an entry, nearest first."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from gcache.core import epochs
+from gcache.core.entries import Kept
+from gcache.core.staleness import Stale
+from gcache.errors import LayerSkipped
+
+if TYPE_CHECKING:
+    from gcache.core.entries import Entry
+    from gcache.core.policy import Step
+    from gcache.core.runtime import Runtime
+    from gcache.core.surroundings import Surroundings
+    from gcache.core.tiers import Tier
+    from gcache.core.visit import Visit
+    from gcache.core.wire import Wire
+
+
+class Found(NamedTuple):
+    """An entry that a layer gave, how many layers are nearer, and what is left of its life, in seconds."""
+
+    entry: Entry
+    depth: int
+    step: Step
+    left_sec: float
+
+
+class Lookup:
+    """Reads layers. None of them makes it raise: what they say is noted in the visit."""
+
+    def __init__(self, around: Surroundings, wire: Wire) -> None:
+        self._wire = wire
+        self._troubles = around.troubles
+        self._clock = around.clock
+        self._now = around.now
+
+    async def look(self, runtime: Runtime, visit: Visit, depth: int = 0) -> Found | None:
+        """Return what the nearest layer has that is still alive, leaving out the first `depth`.
+
+        What is kept beyond its life is left with the visit.
+        """
+        if visit.unwritable:
+            return None
+        for at, step in enumerate(visit.steps):
+            if at < depth:
+                continue
+            tier = step.tier
+            kept = self._find(visit, tier) if tier.in_process else await self.get(runtime, visit, tier)
+            if kept is None:
+                continue
+            if kept.left_sec > 0:
+                return Found(kept.entry, at, step, kept.left_sec)
+            visit.reason = "expired"
+            visit.keep(Stale(kept.entry, -kept.left_sec, tier.name))
+        return None
+
+    def _find(self, visit: Visit, tier: Tier) -> Kept | None:
+        now = self._clock()
+        try:
+            if (find_kept := tier.find_kept) is not None:
+                kept = find_kept(visit.call.name, now)
+            else:
+                entry = tier.memory.find(visit.call.name, now)
+                kept = None if entry is None else Kept(entry, math.inf)
+        except Exception as error:
+            self._troubles.gave_up(visit, tier, error)
+            return None
+        return kept if kept is not None and kept.entry.generation.alive else None
+
+    async def get(self, runtime: Runtime, visit: Visit, tier: Tier) -> Kept | None:
+        """Read one layer out of process: the entry, and with it the epoch if the entity is tracked."""
+        call = visit.call
+        keys = [call.name] if visit.epoch_key is None else [call.name, visit.epoch_key]
+        started = self._clock()
+        outcome = await tier.get(runtime, keys)
+        if not isinstance(outcome.error, LayerSkipped):
+            self._wire.timed_get(call.use_case, tier, self._clock() - started)
+        if outcome.error is not None:
+            self._troubles.gave_up(visit, tier, outcome.error)
+            return None
+        stored, *others = outcome.value
+        if others:
+            [visit.epoch] = others
+            if epochs.standing(visit.epoch) == "hold":
+                visit.reason, visit.unwritable = "held", True
+                return None
+        if stored is None:
+            visit.reason = "absent"
+            return None
+        read = self._wire.unpack(call, tier, stored, visit.generation)
+        if isinstance(read, str):
+            visit.reason = read
+            return None
+        entry, stale_sec = read
+        if others and not epochs.lives(entry.epoch, visit.epoch):
+            visit.reason = "invalidated"
+            return None
+        return Kept(entry, self._left_sec(visit, entry, stale_sec))
+
+    def _left_sec(self, visit: Visit, entry: Entry, stale_sec: float) -> float:
+        """Return what is left of an entry's life by this host's clock, where anybody asked for more.
+
+        Otherwise the layer has seen to it that what is over is not there, whatever this clock says.
+        """
+        if stale_sec > 0 or visit.config.refresh_ahead:
+            return entry.expires - self._now()
+        return math.inf

@@ -1,0 +1,37 @@
+"""What a decorator says about the values of its function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from gcache.errors import DecorationError
+
+
+class Rules(NamedTuple):
+    """What may be kept, and who gets it.
+
+    Exceptions of `exceptions` are kept like values. Only values are kept of which `cache_if` is true. With
+    `copies` everybody gets a copy of what this process keeps.
+    """
+
+    exceptions: tuple[type[Exception], ...] = ()
+    cache_if: Callable[[Any], object] | None = None
+    copies: bool = False
+
+
+def rules_of(exceptions: Any, cache_if: Callable[[Any], object] | None, isolate: object) -> Rules:
+    """Return what the arguments of a decorator say. Raises DecorationError."""
+    if isinstance(exceptions, type) or not isinstance(exceptions, Iterable):
+        raise DecorationError(
+            f"cache_exceptions is {exceptions!r}: give a tuple of exception classes, as in (NotFound,)."
+        )
+    classes: tuple[Any, ...] = tuple(exceptions)  # pyright: ignore[reportUnknownArgumentType]
+    for cls in classes:
+        if not isinstance(cls, type) or not issubclass(cls, Exception):
+            raise DecorationError(f"cache_exceptions has {cls!r}: name classes derived from Exception.")
+    if cache_if is not None and not callable(cache_if):
+        raise DecorationError(f"cache_if is {cache_if!r}: give a function of the loaded value.")
+    if isolate not in (None, "copy"):
+        raise DecorationError(f'isolate is {isolate!r}: give "copy", or leave it out.')
+    return Rules(classes, cache_if, isolate == "copy")

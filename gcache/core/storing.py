@@ -1,0 +1,109 @@
+"""Writing entries to the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gcache.core.entries import Entry, Raised, lifetime
+from gcache.core.keeping import copy_of
+from gcache.core.runtime import Operation
+from gcache.core.staleness import ahead_sec
+from gcache.errors import EntryTooLarge
+
+if TYPE_CHECKING:
+    from gcache.core.policy import Step
+    from gcache.core.runtime import Outcome, Runtime
+    from gcache.core.surroundings import Surroundings
+    from gcache.core.tiers import Tier
+    from gcache.core.visit import Visit
+    from gcache.core.wire import Wire
+
+
+class Storing:
+    """Writes, for as long as each layer keeps entries. No layer makes it raise."""
+
+    def __init__(self, around: Surroundings, wire: Wire) -> None:
+        self._wire = wire
+        self._troubles = around.troubles
+        self._now = around.now
+        self._chance = around.chance
+
+    def entry(self, visit: Visit, value: Any, began: float, load_sec: float = 0.0) -> Entry:
+        """Return the entry of a load that began at `began` (Unix time)."""
+        expires = self._now() + max(self._ttl(visit, step) for step in visit.steps)
+        load_sec = load_sec if visit.config.refresh_ahead else 0.0
+        return Entry(value, began, expires, visit.epoch, visit.generation, load_sec)
+
+    async def store(self, runtime: Runtime, visit: Visit, entry: Entry, steps: Sequence[Step]) -> list[Tier]:
+        """Write to each layer of `steps`, farthest first, but for those that failed.
+
+        Return the layers that cannot keep this entry, whatever state they are in.
+        """
+        refusing: list[Tier] = []
+        if visit.unwritable:
+            return refusing
+        for step in reversed(steps):
+            tier = step.tier
+            if tier in visit.failed or not visit.generation.alive:
+                continue
+            life_sec = lifetime(self._ttl(visit, step), entry.expires, self._now())
+            if life_sec <= 0:
+                continue
+            outcome = await self._put(runtime, visit, tier, entry, life_sec)
+            if outcome is None:
+                refusing.append(tier)
+            elif isinstance(outcome.error, EntryTooLarge):
+                refusing.append(tier)
+                self._troubles.too_large(visit.call.use_case, tier, outcome.error)
+            elif outcome.error is not None:
+                self._troubles.gave_up(visit, tier, outcome.error)
+        return refusing
+
+    async def forget(self, runtime: Runtime, visit: Visit, tiers: Sequence[Tier]) -> None:
+        """Have layers that refused an entry not go on with an older one."""
+        for tier in tiers:
+            outcome = await tier.attempt(runtime, "delete", [visit.call.name])
+            if outcome.error is not None:
+                self._troubles.gave_up(visit, tier, outcome.error)
+
+    async def _put(
+        self, runtime: Runtime, visit: Visit, tier: Tier, entry: Entry, life_sec: float
+    ) -> Outcome[Any] | None:
+        """Write to one layer; None if the value is not for it."""
+        if tier.in_process:
+            return await self._put_alive(runtime, visit, tier, entry, life_sec)
+        stale_sec = 0.0 if isinstance(entry.value, Raised) else visit.config.stale_sec
+        data = self._wire.pack(visit.call, tier, entry, self._now() + life_sec, stale_sec)
+        if data is None:
+            return None
+        return await tier.attempt(runtime, "put", {visit.call.name: data}, life_sec + stale_sec)
+
+    async def _put_alive(
+        self, runtime: Runtime, visit: Visit, tier: Tier, entry: Entry, life_sec: float
+    ) -> Outcome[Any] | None:
+        config, name = visit.config, visit.call.name
+        if visit.call.use_case.rules.copies:
+            try:
+                entry = copy_of(entry)
+            except Exception as error:
+                self._troubles.refused(visit.call.use_case, tier, error)
+                return None
+        # What raises is not for the hot path, which returns what it finds.
+        is_raised = isinstance(entry.value, Raised)
+        ahead = life_sec if is_raised else ahead_sec(entry.load_sec, config.refresh_ahead)
+        if not ahead and not config.stale_sec:
+            return await tier.attempt(runtime, "put", {name: entry}, life_sec)
+        if (keep := tier.keep) is not None:
+            stale_sec = 0.0 if is_raised else config.stale_sec
+            operation = Operation(keep, inline=True)
+            return await runtime.attempt(operation, name, entry, life_sec, ahead, stale_sec)
+        if is_raised:
+            return None
+        return await tier.attempt(runtime, "put", {name: entry}, life_sec)
+
+    def _ttl(self, visit: Visit, step: Step) -> float:
+        """Return for how long a layer keeps entries of this visit: chance makes it shorter, never longer."""
+        if not visit.shortening:
+            visit.shortening = 1 - visit.config.ttl_jitter * self._chance()
+        return step.ttl * visit.shortening
