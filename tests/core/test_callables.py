@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -248,3 +249,17 @@ def test_classes_of_every_make(gcache: GCache) -> None:
         assert [1, -1, 2] == [Admins(1).first, Admins(2).get(1), Admins(1).second_page(1)]
         assert (1, MISSING) == (Users(1).get.peek(1), Users(1).get.peek(2))
     assert [1, 1] == loads
+
+
+def test_copies_of_bound_methods(gcache: GCache) -> None:
+    """A bound method is copied, and so pickled, as that of any class: by its receiver and its name."""
+
+    class Users:
+        @gcache.cached("user_id", "user_id", "Get")
+        def get(self, user_id: int) -> int:
+            return user_id
+
+    users = Users()
+
+    assert users.get == copy.copy(users.get)
+    assert (getattr, (users, "get")) == users.get.__reduce__()
