@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -54,17 +55,28 @@ class BackgroundLoop:
 
     def _started(self, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if self._loop is None or self._thread is None or not self._thread.is_alive():
                 loop = new_loop()
-                self._thread = threading.Thread(
-                    target=loop.run_forever, name="gcache-background-loop", daemon=True
+                thread = threading.Thread(
+                    target=_keep_running, args=(loop,), name="gcache-background-loop", daemon=True
                 )
-                self._thread.start()
-                self._loop = loop
+                try:
+                    thread.start()
+                except BaseException:
+                    loop.close()
+                    raise
+                self._loop, self._thread = loop, thread
             return self._loop
 
     def after_fork(self) -> None:
         self.__init__()  # type: ignore[misc]  # the thread is the parent's; nothing here outlives it
+
+
+def _keep_running(loop: asyncio.AbstractEventLoop) -> None:
+    """Run `loop` on, whatever ends it: one task's SystemExit is not to strand the callers of others."""
+    while not loop.is_closed():
+        with suppress(BaseException):
+            loop.run_forever()
 
 
 background_loop = BackgroundLoop()

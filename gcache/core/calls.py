@@ -45,7 +45,7 @@ class Shape:
         """Read the signature. `is_method` says that the first parameter is a receiver, whatever its name."""
         self.function = function
         self.module, self.qualname = names_of(function)
-        self.parameters = tuple(inspect.signature(function).parameters.values())
+        self.parameters = _parameters_of(function, self.qualname)
         self.receiver = _receiver(self.parameters, is_method)
         self.id_name = id_arg if isinstance(id_arg, str) else id_arg[0]
         self.id_of = None if isinstance(id_arg, str) else id_arg[1]
@@ -187,13 +187,23 @@ class Shape:
         return ", ".join(texts)
 
 
+def _parameters_of(function: Callable[..., Any], name: str) -> tuple[Parameter, ...]:
+    try:
+        return tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise DecorationError(
+            f"{name} does not tell what arguments it takes: put @cached on a function that calls it."
+        ) from error
+
+
 def names_of(function: Any) -> tuple[str, str]:
     """Return the module and the qualified name of a function, of what a partial calls, or of a class."""
     while isinstance(function, partial):
         function = function.func
     if not hasattr(function, "__qualname__"):
         function = function.__class__
-    return function.__module__, function.__qualname__
+    owner = function if hasattr(function, "__module__") else function.__objclass__  # as of `str.upper`
+    return owner.__module__, function.__qualname__
 
 
 def _receiver(parameters: Sequence[Parameter], is_method: bool) -> str | None:

@@ -16,7 +16,12 @@ R = TypeVar("R")
 
 def is_generator(function: object) -> bool:
     """Tell whether calling `function` makes a generator, sync or async."""
-    return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    while isinstance(function, functools.partial):
+        function = function.func
+    return any(
+        inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called)
+        for called in (function, inspect.getattr_static(type(function), "__call__", None))
+    )
 
 
 class Switch:

@@ -179,14 +179,12 @@ class Engine:
         if self._shut():
             self._wind_up()
             drive(self.chain.removal.close(self.threads))
-            self.loops.close()
             self.recorder.close()
 
     async def aclose(self) -> None:
         if self._shut():
             await self.loops.attempt(Operation(self._wind_up))
             await self.chain.removal.close(self.loops)
-            self.loops.close()
             self.recorder.close()
 
     def after_fork(self) -> None:

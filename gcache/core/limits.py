@@ -24,8 +24,9 @@ class Limit:
     are 32 at most; while all of them are late, whatever comes next fails at once.
     """
 
-    def __init__(self, sec: float) -> None:
+    def __init__(self, sec: float, thread_name: str = "gcache-limited") -> None:
         self.sec = sec
+        self._thread_name = thread_name
         self._make_own()
 
     def late(self) -> TimeoutError:
@@ -56,7 +57,7 @@ class Limit:
             if len(self._late) >= MOST_THREADS:
                 raise TimeoutError(f"{MOST_THREADS} operations that took over {self.sec:g} s have not ended.")
             if self._threads < min(self._tasks + 1, MOST_THREADS):
-                threading.Thread(target=self._work, name="gcache-limited", daemon=True).start()
+                threading.Thread(target=self._work, name=self._thread_name, daemon=True).start()
                 self._threads += 1
             self._tasks += 1
             self._queue.put(task)

@@ -50,6 +50,9 @@ class _Bound:  # a cached method of one instance, or of one class; its docstring
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._wrapper(self.__self__, *args, **kwargs)
 
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, str]]:
+        return getattr, (self.__self__, self._wrapper.__name__)
+
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._wrapper, name)
         return partial(attribute, self.__self__) if name in _ACTIONS else attribute

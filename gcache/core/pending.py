@@ -94,7 +94,7 @@ class Pending:
         """
         failures = 0
         for entity, debt in tuple(self._debts.items()):
-            if self._tell(entity, debt, max(0.0, debt.until - self._clock())):
+            if self._has_told(entity, debt):
                 self.done(entity, debt.number, debt.holders)
                 continue
             with self._lock:
@@ -120,6 +120,14 @@ class Pending:
         self._stopped = threading.Event()
         self._thread = None
         self._debts = {}
+
+    def _has_told(self, entity: str, debt: Debt) -> bool:
+        try:
+            return self._tell(entity, debt, max(0.0, debt.until - self._clock()))
+        except BaseException:
+            if threading.current_thread() is not self._thread:
+                raise
+            return False  # whatever a layer raises, nobody else would start this thread anew
 
     def _keep_trying(self) -> None:
         waits = pauses()

@@ -95,10 +95,12 @@ class Recorder:
             _sums(use_case)
 
     def _carry(self) -> None:
-        while not self._stopped.wait(_DELIVERY_PAUSE_SEC):
-            if not self.deliver() and not self._may_grow():
-                break
-        self._courier = None
+        try:
+            while not self._stopped.wait(_DELIVERY_PAUSE_SEC):
+                if not self.deliver() and not self._may_grow():
+                    break
+        finally:
+            self._courier = None
 
     def _may_grow(self) -> bool:
         now = self._clock()

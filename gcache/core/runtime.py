@@ -7,6 +7,7 @@ suspend like any others. Under `ThreadRuntime` they never do, so one `send` runs
 from __future__ import annotations
 
 import contextvars
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,20 +16,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from gcache.core.background import background_loop
+from gcache.core.limits import Limit
 from gcache.core.threads import helpers
 
 if TYPE_CHECKING:
     import asyncio
-    from concurrent.futures import ThreadPoolExecutor
 
     from gcache.core.flights import Flight
-    from gcache.core.limits import Limit
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-_BLOCKING_WORKERS = 32
 
 
 class Operation(Generic[P, R]):
@@ -57,6 +55,8 @@ def is_awaited(function: object) -> bool:
     """Tell whether `function` is an async function, or an object that is called as one."""
     import inspect
 
+    while isinstance(function, partial):
+        function = function.func
     called_as = inspect.getattr_static(type(function), "__call__", None)
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called_as)
 
@@ -163,7 +163,7 @@ class LoopRuntime:
     """Everything happens on the caller's event loop; only what blocks goes to threads."""
 
     def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
+        self._blocking = Limit(math.inf, "gcache-blocking")
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
@@ -234,21 +234,12 @@ class LoopRuntime:
 
     async def _in_thread(self, call: Callable[[], R]) -> Outcome[R]:
         import asyncio
-        from concurrent.futures import ThreadPoolExecutor
 
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_BLOCKING_WORKERS, thread_name_prefix="gcache-blocking")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _outcome_of(call))
-
-    def close(self) -> None:
-        """Let the threads go once they have finished what they are at."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
-            self._pool = None
+        return await asyncio.wrap_future(self._blocking.begin(_outcome_of(call)))
 
     def after_fork(self) -> None:
         """Forget threads and tasks that only the parent has."""
-        self._pool = None
+        self._blocking.after_fork()
         self._tasks = set()
 
 

@@ -47,10 +47,8 @@ async def afail() -> None:
 
 
 @pytest.fixture
-def loops() -> Any:
-    runtime = LoopRuntime()
-    yield runtime
-    runtime.close()
+def loops() -> LoopRuntime:
+    return LoopRuntime()
 
 
 class TestOutcome:
@@ -412,16 +410,3 @@ class TestLoopRuntime:
             await asyncio.sleep(0)
 
         assert [here()] == threads
-
-    async def test_close(self) -> None:
-        """A closed runtime lets its threads go; closing again, or before anything ran, is nothing."""
-        runtime = LoopRuntime()
-        runtime.close()
-        await runtime.attempt(Operation(here))
-
-        runtime.close()
-
-        wait_until(
-            lambda: not any(thread.name.startswith("gcache-blocking") for thread in threading.enumerate()),
-            sentence="the threads have gone",
-        )

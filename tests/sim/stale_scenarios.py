@@ -47,4 +47,3 @@ def leased(world: World, here: str, there: str) -> None:
     add_reader(world, "reader", here)
     add_reader(world, "second", there, after="reader" if here == there else "")
     add_writer(world, "writer", there)
-    add_lapse(world, 20, (here, there))
