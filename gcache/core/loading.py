@@ -96,9 +96,7 @@ class Loading:
     async def fly(self, runtime: Runtime, visit: Visit, ticket: Ticket, flight: Flight) -> Outcome[Any]:
         """Load for all who wait, and let them go before the slower layers are written."""
         try:
-            if visit.config.lease_sec and not visit.unwritable:
-                return await self._fly_in_turn(runtime, visit, flight)
-            return await self._fly(runtime, visit, flight)
+            return await self._lead(runtime, visit, flight)
         finally:
             ticket.retire(flight)
 
@@ -121,6 +119,11 @@ class Loading:
         use_case = visit.call.use_case
         self._recorder.record(Stale(use_case.name, use_case.key_type, stale.layer, reason))
         return outcome_of(stale.entry, use_case.rules.copies)
+
+    async def _lead(self, runtime: Runtime, visit: Visit, flight: Flight) -> Outcome[Any]:
+        if visit.config.lease_sec and not visit.unwritable:
+            return await self._fly_in_turn(runtime, visit, flight)
+        return await self._fly(runtime, visit, flight)
 
     async def _fly_in_turn(self, runtime: Runtime, visit: Visit, flight: Flight) -> Outcome[Any]:
         """Load while no other process does, or take what that one brings."""
@@ -173,13 +176,13 @@ class Loading:
             after()
             return False
         flight.thread = NOBODY
-        runtime.spawn(self._fly_beside(runtime, visit, ticket, flight), after)
+        runtime.spawn(self._fly_beside(runtime, visit, flight), after)
         return True
 
-    async def _fly_beside(self, runtime: Runtime, visit: Visit, ticket: Ticket, flight: Flight) -> None:
+    async def _fly_beside(self, runtime: Runtime, visit: Visit, flight: Flight) -> None:
         flight.take_off()
         try:
-            await self.fly(runtime, visit, ticket, flight)
+            await self._lead(runtime, visit, flight)
         except SystemExit as leaving:  # is raised where it was called for
             flight.land(Outcome(error=cast("Exception", leaving)))
 

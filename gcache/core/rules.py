@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from gcache.errors import DecorationError
 
@@ -26,7 +26,7 @@ def rules_of(exceptions: Any, cache_if: Callable[[Any], object] | None, isolate:
         raise DecorationError(
             f"cache_exceptions is {exceptions!r}: give a tuple of exception classes, as in (NotFound,)."
         )
-    classes: tuple[Any, ...] = tuple(exceptions)  # pyright: ignore[reportUnknownArgumentType]
+    classes = tuple(cast("Iterable[Any]", exceptions))
     for cls in classes:
         if not isinstance(cls, type) or not issubclass(cls, Exception):
             raise DecorationError(f"cache_exceptions has {cls!r}: name classes derived from Exception.")

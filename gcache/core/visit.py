@@ -94,12 +94,12 @@ class Visit:
             self.kept = kept
 
     def servable(self, window_sec: float) -> Stale | None:
-        """Return what was found beyond its life, if that was over at most `window_sec` ago.
+        """Return what was found beyond its life, if that was over less than `window_sec` ago.
 
         What was invalidated is not served, nor what nobody can vouch for while the authority is away.
         """
         kept = self.kept
-        if kept is None or kept.age_sec > window_sec or not kept.entry.generation.alive or self.unwritable:
+        if kept is None or kept.age_sec >= window_sec or not kept.entry.generation.alive or self.unwritable:
             return None
         if self.epoch_key is not None and not epochs.lives(kept.entry.epoch, self.epoch):
             return None

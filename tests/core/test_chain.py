@@ -21,7 +21,7 @@ from gcache.core.missing import MISSING
 from tests.core.layers import (
     SyncLayer,
 )
-from tests.core.stage import AsyncSide, Clock, Recorded, Source, SyncSide
+from tests.core.stage import AsyncSide, Chance, Clock, Recorded, Source, SyncSide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +104,26 @@ class TestRead:
                 seen.append(get_user(1))
 
         assert [1, 1, 1, 1, 2] == seen
+
+    @pytest.mark.parametrize(("point", "life_sec"), [(0.0, 20.0), (0.5, 19.0), (0.999, 18.002)])
+    def test_jitter(
+        self,
+        make_gcache: Callable[..., GCache],
+        side: Any,
+        remote: Any,
+        chance: Chance,
+        point: float,
+        life_sec: float,
+    ) -> None:
+        """Chance takes up to a tenth of an entry's life, and adds nothing to it."""
+        gcache = make_gcache(layers=[remote], cache_config_provider=ttls(remote=20))
+        get_user = side.cached(gcache, Source())
+        chance.point = point
+
+        with gcache.enable():
+            get_user(1)
+
+        assert life_sec == pytest.approx(remote.life(gcache._engine.keys.build(get_user.key(1))))
 
     def test_no_longer_than_the_entry(
         self,

@@ -201,3 +201,30 @@ def test_decoded_responses() -> None:
     """A client that would turn entries into text is refused when it is configured."""
     with pytest.raises(GCacheConfigError, match="leave it out"):
         RedisConfig(redis_py_options={"decode_responses": True})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("ttl_jitter", 1),
+        ("ttl_jitter", -0.1),
+        ("stale_if_error_sec", -1),
+        ("stale_while_revalidate_sec", math.inf),
+        ("retry_load_sec", "1"),
+        ("refresh_ahead", True),
+        ("load_timeout_sec", 0),
+        ("soft_load_timeout_sec", -1),
+        ("lease_sec", None),
+        ("exception_ttl_sec", math.nan),
+    ],
+)
+def test_unmeant_for_a_use_case(field: str, value: Any) -> None:
+    """What cannot be meant is an error that names the field."""
+    with pytest.raises(GCacheConfigError, match=field):
+        GCacheKeyConfig(**{field: value})
+
+
+def test_soft_limit_without_a_window() -> None:
+    """A soft limit needs something stale to serve."""
+    with pytest.raises(GCacheConfigError, match="without stale_if_error_sec"):
+        GCacheKeyConfig(soft_load_timeout_sec=1)

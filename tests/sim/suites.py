@@ -41,9 +41,11 @@ SHORT: tuple[Scenario, ...] = (
 )
 STALE: tuple[Scenario, ...] = (
     stale_scenarios.revalidated,
+    stale_scenarios.renewed_ahead,
+)
+STALE_LONG: tuple[Scenario, ...] = (
     stale_scenarios.served_for_a_failure,
     stale_scenarios.served_for_a_slow_load,
-    stale_scenarios.renewed_ahead,
     stale_scenarios.leased,
 )
 ON_A_BUS: tuple[Scenario, ...] = (

@@ -6,7 +6,7 @@ from tests.servers.availability import IS_LONG
 from tests.sim import scenarios
 from tests.sim.explorer import Explorer, Violated
 from tests.sim.scenarios import Scenario
-from tests.sim.suites import LONG, ON_A_BUS, ON_A_BUS_LONG, SHORT, STALE, Place, explore, worlds
+from tests.sim.suites import LONG, ON_A_BUS, ON_A_BUS_LONG, SHORT, STALE, STALE_LONG, Place, explore, worlds
 
 in_every_place = [
     pytest.mark.parametrize("memory", [False, True], ids=["authority", "memory"]),
@@ -49,7 +49,7 @@ def test_every_interleaving_of_what_is_stale_is_right(
 
 @in_long_runs
 @everywhere
-@pytest.mark.parametrize("scenario", LONG, ids=_named)
+@pytest.mark.parametrize("scenario", [*LONG, *STALE_LONG], ids=_named)
 def test_every_interleaving_of_more_actors_is_right(scenario: Scenario, memory: bool, processes: int) -> None:
     """What holds for a few actors holds for as many as time allows."""
     report = explore(scenario, memory, processes)

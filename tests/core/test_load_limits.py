@@ -1,0 +1,246 @@
+"""How long callers wait for a load, and what they get when it takes longer."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gcache import GCacheKeyConfig, LoadTimeout
+from gcache.conformance.waiting import wait_until
+from gcache.core.events import Stale
+from gcache.core.loading import MOST_LATE
+from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide, in_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gcache import GCache
+
+
+def limited(**fields: Any) -> Callable[[Any], GCacheKeyConfig]:
+    return lambda key: GCacheKeyConfig(ttl_sec={"*": 60}, ramp={"*": 100}, **fields)
+
+
+HARD = limited(load_timeout_sec=0.01)
+PATIENT = limited(load_timeout_sec=PATIENCE_SEC)
+SOFT = limited(soft_load_timeout_sec=0.01, stale_if_error_sec=30)
+
+
+class SlowSource(Source):
+    """A source whose loads do not end before it is told, while it is slow."""
+
+    def __init__(self, *answers: Any) -> None:
+        super().__init__(*answers)
+        self.is_slow = False
+        self.gate = threading.Event()
+        self.threads: list[int] = []
+        self.before = self._wait
+
+    def _wait(self) -> None:
+        self.threads.append(threading.get_ident())
+        if self.is_slow:
+            self.gate.wait(PATIENCE_SEC)
+
+
+@pytest.fixture
+def source() -> Iterator[SlowSource]:
+    source = SlowSource()
+    yield source
+    source.gate.set()
+
+
+class TestHard:
+    def test_raised(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """Whoever has nothing stale to fall back on is told so in time, and what to think of it."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=HARD), True
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable(), pytest.raises(LoadTimeout, match=r"'GetUser' has not answered within 0\.01 s"):
+            get_user(1)
+
+    def test_late_load(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """What a late load brings fills the cache."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=HARD), True
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable():
+            with pytest.raises(LoadTimeout):
+                get_user(1)
+            source.gate.set()
+            SyncSide().settle(gcache)
+
+            assert 1 == get_user(1)
+        assert 1 == source.loads
+
+    def test_async(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """A source that awaits for too long is left alone, and may end later."""
+        import asyncio
+
+        gcache = make_gcache(cache_config_provider=HARD)
+        gate = asyncio.Event()
+
+        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser")
+        async def get_user(user_id: int) -> int:
+            await gate.wait()
+            return 7
+
+        async def main() -> int:
+            with gcache.enable():
+                with pytest.raises(LoadTimeout):
+                    await get_user(1)
+                gate.set()
+                while get_user_is_missing := (await get_user.apeek(1) != 7):
+                    await asyncio.sleep(0)
+                assert not get_user_is_missing
+                return await get_user(1)
+
+        assert 7 == asyncio.run(main())
+
+    def test_in_time(self, make_gcache: Callable[..., GCache], side: Any, source: SlowSource) -> None:
+        """A load that is in time gives its value, or its error as itself, and loads are shared as ever."""
+        error = LookupError("gone")
+        gcache = make_gcache(cache_config_provider=PATIENT)
+        get_user = side.cached(gcache, Source(1, error))
+
+        with gcache.enable():
+            assert [1, 1] == [get_user(1), get_user(1)]
+            with pytest.raises(LookupError) as caught:
+                get_user(2)
+        assert error is caught.value
+
+    def test_thread(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """Only with a limit a sync source leaves its caller's thread, and its context goes along."""
+        gcache = make_gcache(cache_config_provider=PATIENT)
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable():
+            get_user(1)
+
+        assert threading.get_ident() not in source.threads
+
+    def test_shared(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """64 threads that ask at once get the value of one load."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=PATIENT), True
+        get_user = SyncSide().cached(gcache, source)
+        flights = gcache._engine.chain.flights
+
+        def open_when_all_wait() -> None:
+            wait_until(
+                lambda: any(route.travellers >= 65 for route in tuple(flights.routes.values())),
+                sentence="all wait for the flight",
+            )
+            source.gate.set()
+
+        threading.Thread(target=open_when_all_wait, daemon=True).start()
+
+        def ask(_: int) -> Any:
+            with gcache.enable():
+                return get_user(1)
+
+        assert [1] * 64 == in_threads(64, ask)
+        assert 1 == source.loads
+
+    def test_exit(self, make_gcache: Callable[..., GCache], side: Any) -> None:
+        """A source that ends its caller ends it where it was called."""
+        gcache = make_gcache(cache_config_provider=PATIENT)
+        get_user = SyncSide().cached(gcache, Source(SystemExit(3)))
+
+        with gcache.enable(), pytest.raises(SystemExit, match="3"):
+            get_user(1)
+
+    def test_most(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """While as many loads are late as may be, no further one is begun, and its caller knows at once."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=HARD), True
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable():
+            for user in range(MOST_LATE + 5):
+                with pytest.raises(LoadTimeout):
+                    get_user(user)
+            begun = source.loads
+            source.is_slow = False
+            source.gate.set()
+            SyncSide().settle(gcache)
+
+            assert MOST_LATE + 1 == get_user(MOST_LATE + 6)
+        assert MOST_LATE == begun
+
+    def test_nothing_may_be_stored(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """The limit holds also while the entity is held, when loads are not shared."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=HARD), True
+        get_user = SyncSide().cached(gcache, source, track_for_invalidation=True)
+        gcache.invalidate("user_id", 1, fallback_buffer_ms=60_000)
+
+        with gcache.enable(), pytest.raises(LoadTimeout):
+            get_user(1)
+
+
+class TestSoft:
+    def test_served(
+        self, make_gcache: Callable[..., GCache], source: SlowSource, clock: Clock, recorded: Recorded
+    ) -> None:
+        """Whoever has something stale gets it when the load is slow, and the late load fills the cache."""
+        gcache = make_gcache(cache_config_provider=SOFT)
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable():
+            get_user(1)
+            clock.advance(61)
+            source.is_slow = True
+            first = get_user(1)
+            again = get_user(1)
+            source.gate.set()
+            SyncSide().settle(gcache)
+
+            assert (1, 1, 2) == (first, again, get_user(1))
+        assert ["slow", "slow"] == [event.reason for event in recorded.of(Stale)]
+
+    def test_nothing_stale(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """Whoever has nothing stale waits on."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=SOFT), True
+        get_user = SyncSide().cached(gcache, source)
+        flights = gcache._engine.chain.flights
+        timer = threading.Thread(
+            target=lambda: (
+                wait_until(lambda: bool(flights.routes), sentence="the load is under way"),
+                source.gate.wait(0.05),
+                source.gate.set(),
+            ),
+            daemon=True,
+        )
+        timer.start()
+
+        with gcache.enable():
+            assert 1 == get_user(1)
+
+    def test_loop(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
+        """On a loop it is the same."""
+        import asyncio
+
+        gcache, side = make_gcache(cache_config_provider=SOFT), AsyncSide()
+        gates: list[asyncio.Event] = []
+
+        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser")
+        async def get_user(user_id: int) -> int:
+            if gates:
+                await gates[0].wait()
+            return clock.now
+
+        async def main() -> list[float]:
+            with gcache.enable():
+                seen = [await get_user(1)]
+                clock.advance(61)
+                gates.append(asyncio.Event())
+                seen.append(await get_user(1))
+                gates[0].set()
+                while gcache._engine.loops._tasks:
+                    await asyncio.sleep(0)
+                seen.append(await get_user(1))
+                return seen
+
+        first, stale, fresh = side.run(main())
+        side.close()
+
+        assert (first, first + 61) == (stale, fresh)
