@@ -104,6 +104,13 @@ def consistency(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Damage a million entries in every way there is, and read them: two minutes."""
+    session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
+    session.run("pytest", "-s", "tests/fuzz", *session.posargs, env={"GCACHE_LONG": "1"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and who imports whom."""
     groups = nox.project.dependency_groups(_project(), "test", "lint")

@@ -24,6 +24,7 @@ _JOBS = (
     "miss",
     "memory_worst",
     "bus",
+    "stampede",
 )
 _OUTPUT = Path("build", "bench.json")
 

@@ -1,0 +1,1 @@
+"""Entries that come back otherwise than they were stored."""
