@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from gcache.errors import DecorationError
 
@@ -22,11 +22,12 @@ class Rules(NamedTuple):
 
 def rules_of(exceptions: Any, cache_if: Callable[[Any], object] | None, isolate: object) -> Rules:
     """Return what the arguments of a decorator say. Raises DecorationError."""
+    given: Any = exceptions
     if isinstance(exceptions, type) or not isinstance(exceptions, Iterable):
         raise DecorationError(
             f"cache_exceptions is {exceptions!r}: give a tuple of exception classes, as in (NotFound,)."
         )
-    classes = tuple(cast("Iterable[Any]", exceptions))
+    classes = tuple(given)
     for cls in classes:
         if not isinstance(cls, type) or not issubclass(cls, Exception):
             raise DecorationError(f"cache_exceptions has {cls!r}: name classes derived from Exception.")
