@@ -26,8 +26,10 @@ _ROUNDS = 10
 _TASKS, _THREADS, _PROCESSES = 200, 64, 8
 _PATIENCE_SEC = 30
 _REMOTE = {"ttl_sec": {CacheLayer.REMOTE: 60}, "ramp": {CacheLayer.REMOTE: 100}}
-_ACROSS_PROCESSES = {"no lease": GCacheKeyConfig(**_REMOTE)}
-"""What is tried across processes. A configuration with which they share a load has its place here."""
+_ACROSS_PROCESSES = {
+    "no lease": GCacheKeyConfig(**_REMOTE),
+    "with a lease": GCacheKeyConfig(**_REMOTE, lease_sec=5),
+}
 
 
 class Source:

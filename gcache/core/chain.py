@@ -18,9 +18,8 @@ from gcache.core.storing import Storing
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
-    from gcache.core.entries import Entry
+    from gcache.core.entries import Entry, Kept
     from gcache.core.flights import Flights
-    from gcache.core.lookup import Found
     from gcache.core.protocols import KeyBuilder
     from gcache.core.removal import Removal
     from gcache.core.routes import Routes
@@ -83,7 +82,7 @@ class Chain:
             found = await self._lookup.look(runtime, visit)
             if found is None:
                 return None
-            await self._fill(runtime, visit, found)
+            await self._storing.store(runtime, visit, found.entry, visit.steps[: found.depth])
             return found.entry
         except Exception as error:  # as in read
             self._troubles.broken(call.use_case, error)
@@ -124,7 +123,10 @@ class Chain:
         try:
             found = await self._lookup.look(runtime, visit)
             if found is not None:
-                return await self._hit(runtime, visit, found)
+                outcome = self._hit(runtime, visit, found)
+                if found.depth:
+                    await self._storing.store(runtime, visit, found.entry, visit.steps[: found.depth])
+                return outcome
             stale = self._at_once(runtime, visit)
             if stale is not None:
                 return stale
@@ -137,14 +139,14 @@ class Chain:
         finally:
             ticket.hand_in()
 
-    async def _hit(self, runtime: Runtime, visit: Visit, found: Found) -> Outcome[Any]:
-        use_case, tier = visit.call.use_case, found.step.tier
-        outcome = outcome_of(found.entry, tier.in_process and use_case.rules.copies)
-        self._count(visit.call, Hit(use_case.name, use_case.key_type, tier.name))
+    def _hit(self, runtime: Runtime, visit: Visit, found: Kept) -> Outcome[Any]:
+        use_case, step = visit.call.use_case, visit.steps[found.depth]
+        outcome = outcome_of(found.entry, step.tier.in_process and use_case.rules.copies)
+        self._count(visit.call, Hit(use_case.name, use_case.key_type, step.tier.name))
         if outcome.error is None:
-            self.shadows.consider(runtime, visit, found.step, found.entry)
-        self._renewing.consider(runtime, visit, found)
-        await self._fill(runtime, visit, found)
+            self.shadows.consider(runtime, visit, step, found.entry)
+        if visit.config.refresh_ahead:
+            self._renewing.consider(runtime, visit, found)
         return outcome
 
     def _at_once(self, runtime: Runtime, visit: Visit) -> Outcome[Any] | None:
@@ -160,11 +162,6 @@ class Chain:
             return None
         self._count(visit.call, Hit(use_case.name, use_case.key_type, stale.layer))
         return outcome
-
-    async def _fill(self, runtime: Runtime, visit: Visit, found: Found) -> None:
-        """Give what a farther layer had to those before it."""
-        if found.depth:
-            await self._storing.store(runtime, visit, found.entry, visit.steps[: found.depth])
 
     async def _approach(self, runtime: Runtime, call: Call) -> Visit | None:
         """Get ready to write without having looked: know the epoch before the value is made."""

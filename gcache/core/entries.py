@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 
 class Generation:
@@ -41,11 +41,18 @@ class Entry:
         self.load_sec = load_sec
 
 
-class Kept(NamedTuple):
-    """What a layer keeps, and how many seconds are left of its life: with 0 or less it is stale."""
+class Kept:
+    """What a layer keeps, and how many seconds are left of its life: with 0 or less it is stale.
 
-    entry: Entry
-    left_sec: float
+    `depth` is how many layers are nearer.
+    """
+
+    __slots__ = ("depth", "entry", "left_sec")
+
+    def __init__(self, entry: Entry, left_sec: float) -> None:
+        self.entry = entry
+        self.left_sec = left_sec
+        self.depth = 0
 
 
 class Raised:

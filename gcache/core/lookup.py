@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gcache.core import epochs
 from gcache.core.entries import Kept
@@ -12,21 +12,11 @@ from gcache.errors import LayerSkipped
 
 if TYPE_CHECKING:
     from gcache.core.entries import Entry
-    from gcache.core.policy import Step
     from gcache.core.runtime import Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
     from gcache.core.visit import Visit
     from gcache.core.wire import Wire
-
-
-class Found(NamedTuple):
-    """An entry that a layer gave, how many layers are nearer, and what is left of its life, in seconds."""
-
-    entry: Entry
-    depth: int
-    step: Step
-    left_sec: float
 
 
 class Lookup:
@@ -38,7 +28,7 @@ class Lookup:
         self._clock = around.clock
         self._now = around.now
 
-    async def look(self, runtime: Runtime, visit: Visit, depth: int = 0) -> Found | None:
+    async def look(self, runtime: Runtime, visit: Visit, depth: int = 0) -> Kept | None:
         """Return what the nearest layer has that is still alive, leaving out the first `depth`.
 
         What is kept beyond its life is left with the visit.
@@ -53,7 +43,8 @@ class Lookup:
             if kept is None:
                 continue
             if kept.left_sec > 0:
-                return Found(kept.entry, at, step, kept.left_sec)
+                kept.depth = at
+                return kept
             visit.reason = "expired"
             visit.keep(Stale(kept.entry, -kept.left_sec, tier.name))
         return None

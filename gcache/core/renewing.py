@@ -10,9 +10,10 @@ from gcache.core.visit import Call
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
+    from gcache.core.entries import Kept
     from gcache.core.flights import Flights
     from gcache.core.loading import Loading
-    from gcache.core.lookup import Found, Lookup
+    from gcache.core.lookup import Lookup
     from gcache.core.routes import Routes
     from gcache.core.runtime import Runtime
     from gcache.core.storing import Storing
@@ -45,9 +46,9 @@ class Renewing:
         self._chance = around.chance
         self._under_way: set[str] = set()
 
-    def consider(self, runtime: Runtime, visit: Visit, found: Found) -> None:
-        """Renew an entry ahead of its end, if the policy asks for it and chance will have it now."""
-        if visit.config.refresh_ahead and self._is_due(visit, found):
+    def consider(self, runtime: Runtime, visit: Visit, found: Kept) -> None:
+        """Renew an entry ahead of its end, if chance will have it now."""
+        if self._is_due(visit, found):
             self.begin(runtime, visit, found.depth + 1)
 
     def begin(self, runtime: Runtime, visit: Visit, depth: int = 0) -> None:
@@ -64,7 +65,7 @@ class Renewing:
         """Forget what only the parent's threads and tasks can finish."""
         self._under_way = set()
 
-    def _is_due(self, visit: Visit, found: Found) -> bool:
+    def _is_due(self, visit: Visit, found: Kept) -> bool:
         load_sec, beta = found.entry.load_sec, visit.config.refresh_ahead
         return is_due(found.left_sec, load_sec, beta, 1 - self._chance())
 

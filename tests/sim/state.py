@@ -26,7 +26,7 @@ from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
 from gcache.core.bus import Announcer, decoded
 from gcache.core.chain import Chain
-from gcache.core.entries import Entry, Generation
+from gcache.core.entries import Entry, Generation, Kept
 from gcache.core.envelope import open_sealed
 from gcache.core.epochs import standing
 from gcache.core.flights import Flight, Flights, Leading, Ticket, _Route
@@ -70,6 +70,7 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Entry: ("began", "epoch", "expires", "generation", "value"),
     Flight: ("generation", "outcome", "is_over", "is_void", "is_circular", "is_late", "waits_for"),
     Generation: ("alive",),
+    Kept: ("entry", "left_sec", "depth"),
     Landing: ("flight",),
     Moment: ("label",),
     Outcome: ("value", "error"),
