@@ -49,28 +49,37 @@ class Leases:
             return Turn()
         pause_sec, deadline = _FIRST_PAUSE_SEC, self._clock() + lease_sec
         while tier not in visit.failed and not visit.unwritable:
-            key, ends = _key_of(visit), self._clock() + lease_sec
-            outcome = await tier.attempt(runtime, "add", key, _TAKEN, lease_sec)
+            turn = Turn(_key_of(visit), self._clock() + lease_sec)
+            outcome = await tier.attempt(runtime, "add", turn.key, _TAKEN, lease_sec)
             if outcome.error is not None:
                 self._troubles.gave_up(visit, tier, outcome.error)
                 break
+            has_waited = pause_sec > _FIRST_PAUSE_SEC
+            if outcome.value and has_waited and (entry := await self._brought(runtime, visit, tier)):
+                await self.release(runtime, visit, turn)
+                return Turn(entry=entry)
             if outcome.value:
                 self._tell(visit, tier, "held")
-                return Turn(key, ends)
-            stale = visit.servable(visit.config.stale_sec)
-            if stale is not None:
+                return turn
+            if (stale := visit.servable(visit.config.stale_sec)) is not None:
                 return Turn(stale=stale)
             left_sec = deadline - self._clock()
             if left_sec <= 0:
                 break
             await runtime.pause(min(left_sec, pause_sec * (0.5 + self._chance())))
             pause_sec = min(pause_sec * _GROWTH, _LONGEST_PAUSE_SEC)
-            kept = await self._lookup.get(runtime, visit, tier)
-            if kept is not None and kept.left_sec > 0:
-                self._tell(visit, tier, "waited")
-                return Turn(entry=kept.entry)
+            if (entry := await self._brought(runtime, visit, tier)) is not None:
+                return Turn(entry=entry)
         self._tell(visit, tier, "lapsed")
         return Turn()
+
+    async def _brought(self, runtime: Runtime, visit: Visit, tier: Tier) -> Entry | None:
+        """Return the entry that another process has stored meanwhile."""
+        kept = await self._lookup.get(runtime, visit, tier)
+        if kept is None or kept.left_sec <= 0:
+            return None
+        self._tell(visit, tier, "waited")
+        return kept.entry
 
     async def release(self, runtime: Runtime, visit: Visit, turn: Turn) -> None:
         """Let others load, unless the lease has ended by itself and may be theirs by now."""
