@@ -137,6 +137,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Let everything fail for ten minutes under load, and see that nothing is lost; `-- --minutes 1` for less."""
+    session.install(".[all,conformance]", *nox.project.dependency_groups(_project(), "test"))
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Build the pages in docs/ into build/site, with every link checked."""
     session.install("mkdocs>=1.6,<2")
