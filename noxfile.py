@@ -138,7 +138,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Let everything fail for ten minutes under load, and see that nothing is lost; `-- --minutes 1` for less."""
+    """Let everything fail for ten minutes under load, and see what is lost; `-- --minutes 1` for less."""
     session.install(".[all,conformance]", *nox.project.dependency_groups(_project(), "test"))
     session.run("python", "-m", "benchmarks.soak", *session.posargs)
 
