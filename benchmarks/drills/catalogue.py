@@ -48,6 +48,7 @@ DRILLS = (
     Drill("accepts, then closes", stages.valkey, network.closed_at_once),
     Drill("slow by 10 ms", stages.valkey, slow_by(0.01)),
     Drill("slow by 100 ms", stages.valkey, slow_by(0.1)),
+    Drill("slow by 400 ms", stages.valkey, slow_by(0.4)),
     Drill("slow by 1 s", stages.valkey, slow_by(1)),
     Drill("slow by 5 s", stages.valkey, slow_by(5)),
     Drill("cut in mid-reply", stages.valkey, network.cut),

@@ -20,12 +20,15 @@ BACK_LIMIT_SEC = 15.0
 class Pass:
     """What one side of a subject made of a drill. `added_ms` has the calls that ended, in their order.
 
+    `hit_percent` is the share of them that the source was not run for, while the fault lasted.
+
     `back_sec` is None where hits did not come again in time. `silent` has the last words of a process that
     could not be drilled at all.
     """
 
     side: SideName
     calls: int = 0
+    hit_percent: float = 0
     failed: int = 0
     wrong: int = 0
     stuck: int = 0
@@ -86,7 +89,8 @@ def _measured(drill: Drill, side: SideName, scene: Scene) -> Pass:
 
 
 def _pass(side: SideName, told: dict[str, Any]) -> Pass:
-    return Pass(side, **told)
+    loads, ended = told.pop("loads"), len(told["added_ms"])
+    return Pass(side, hit_percent=100 * max(0.0, 1 - loads / ended) if ended else 0.0, **told)
 
 
 def _with_calls_after(during: Pass, after: dict[str, Any]) -> Pass:

@@ -22,8 +22,8 @@ def line(row: Row) -> str:
 
 def table_of_ours(rows: Iterable[Row]) -> str:
     head = (
-        "| fault | calls | failed | wrong values | median added | worst added | hits again after |\n"
-        "|---|--:|--:|--:|--:|--:|--:|\n"
+        "| fault | calls | failed | wrong values | hits meanwhile | median added | worst added | hits again after |\n"
+        "|---|--:|--:|--:|--:|--:|--:|--:|\n"
     )
     return head + "".join(_our_line(row) for row in rows)
 
@@ -59,9 +59,10 @@ def write(path: Path, where: Mapping[str, Any], rows: Iterable[Row]) -> None:
 def _our_line(row: Row) -> str:
     passes = row.passes
     if any(each.silent for each in passes):
-        return f"| {row.drill.name} | could not be drilled |||||\n"
+        return f"| {row.drill.name} | could not be drilled ||||||\n"
     sums = [sum(getattr(each, name) for each in passes) for name in ("calls", "failed", "wrong")]
     cells = [row.drill.name, *(f"{number:,}" for number in sums)]
+    cells += [f"{min(each.hit_percent for each in passes):.0f} %"]
     cells += [_ms(max(each.median_ms for each in passes)), _worst(passes), _back(passes)]
     return "| " + " | ".join(cells) + " |\n"
 
@@ -105,6 +106,6 @@ def _summary(each: Pass) -> str:
     bad = f" {each.failed} failed {each.wrong} wrong {each.stuck} stuck" if each.failed or each.wrong or each.stuck else ""
     errors = f" {each.errors}" if each.errors else ""
     return (
-        f"{each.calls:,} calls{bad}, +{_ms(each.median_ms)}, worst +{_ms(each.worst_ms)}, "
+        f"{each.calls:,} calls{bad}, {each.hit_percent:.0f} % hits, +{_ms(each.median_ms)}, worst +{_ms(each.worst_ms)}, "
         f"all +{_ms(each.total_ms)}, {back}{errors}"
     )

@@ -73,7 +73,7 @@ def loading(scene: Scene) -> Iterator[None]:
     """It was started again and loads its dump, slowed down by `key-load-delay`."""
     server = scene.stage.server
     assert isinstance(server, LoadingServer)
-    server.reload_slowly(load_sec=60)
+    server.reload_slowly(load_sec=30)
     yield
     server.finish()
     wait_until(lambda: not server.is_loading(), sentence="the dump to be loaded")

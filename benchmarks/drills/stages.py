@@ -111,18 +111,21 @@ def redis_with_tls() -> Iterator[Stage]:
 
 
 class LoadingServer(Server):
-    """A Valkey that starts with `dump` and takes a while to load it. It has started once it says so."""
+    """A Valkey that can be started again in the midst of loading, where it answers LOADING to all that ask."""
 
-    def __init__(self, *options: str) -> None:
-        super().__init__("valkey", "--enable-debug-command", "yes", *options)
+    _KEYS = 100_000
+    _EVENTS_EVERY_BYTES = 1024
+
+    def __init__(self) -> None:
+        super().__init__("valkey", "--enable-debug-command", "yes")
 
     def reload_slowly(self, load_sec: float) -> None:
-        """Save what it has, and start again in the midst of loading that."""
-        keys = 10_000
-        self.command("DEBUG", "POPULATE", keys)
+        """Save what it has with much else, and start again, `load_sec` seconds from having loaded that."""
+        self.command("DEBUG", "POPULATE", self._KEYS)
         self.command("SAVE")
-        delay = ["--key-load-delay", str(int(load_sec * 1e6 / keys)), "--loading-process-events-interval-bytes", "1024"]
-        self._options += delay
+        delay_microsec = int(load_sec * 1e6 / self._KEYS)
+        self._options += ["--key-load-delay", str(delay_microsec)]
+        self._options += ["--loading-process-events-interval-bytes", str(self._EVENTS_EVERY_BYTES)]
         self.restart()
 
     def finish(self) -> None:

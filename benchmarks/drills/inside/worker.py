@@ -53,23 +53,24 @@ class Worker:
         return self._until_hits(list(_WARM), limit_sec)
 
     def calls(self, count: int, pause_sec: float, limit_sec: float, patience_sec: float) -> dict[str, Any]:
-        """Call `count` times, half of them for warm keys, half for keys that nobody has seen.
+        """Call `count` times, half of them for warm keys, half for keys that nobody has seen before.
 
         No call begins after `limit_sec`, and one that hangs for `patience_sec` beyond is not waited for.
         """
-        journal = Journal()
+        journal, loads = Journal(), self._source.loads
         numbers = list(self._alternating(count))
         self._side.run(self._side.in_turn(numbers, journal, pause_sec, limit_sec), limit_sec + patience_sec)
-        return journal.told()
+        return {**journal.told(), "loads": self._source.loads - loads}
 
     def crowd(self, count: int, rounds: int, patience_sec: float) -> dict[str, Any]:
         """Call `count` times at once, `rounds` times over. Latencies are beyond those of the bare source."""
         bare, journal = Journal(), Journal()
         for _ in range(rounds):
             self._side.at_once(list(self._alternating(count)), bare, patience_sec, is_bare=True)
+        loads = self._source.loads
         for _ in range(rounds):
             self._side.at_once(list(self._alternating(count)), journal, patience_sec, is_bare=False)
-        return journal.told(less_ms=bare.median_ms)
+        return {**journal.told(less_ms=bare.median_ms), "loads": self._source.loads - loads}
 
     def recover(self, limit_sec: float) -> dict[str, Any]:
         """Call until warm keys and unseen ones, tracked and untracked, are all answered by the cache."""
@@ -101,10 +102,16 @@ class Worker:
         return {**journal.told(), "sec": time.monotonic() - started if found else None}
 
     def _alternating(self, count: int) -> Iterator[int]:
-        """Two warm numbers, then two unseen ones, and so on; of each two, one is a tracked entity's."""
+        """Two warm numbers, then two unseen ones, two warm, the same two again, and so on.
+
+        Of each two, one is a tracked entity's. Where the cache works, three calls of four are hits.
+        """
+        unseen = range(0)
         for place in range(count):
+            if place % 8 == 0:
+                unseen = self._unseen_numbers(2)
             warm = place // 4 * 2 + place % 2
-            yield warm % len(_WARM) if place % 4 < 2 else self._unseen_numbers(1)[0]
+            yield warm % len(_WARM) if place % 4 < 2 else unseen[place % 2]
 
     def _unseen_numbers(self, count: int) -> range:
         self._unseen += count
