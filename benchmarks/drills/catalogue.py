@@ -25,7 +25,7 @@ class Crowd:
     rounds: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drill:
     """One row. `crowds` are the sides that call at once; without any, calls come one after the other."""
 
@@ -35,11 +35,13 @@ class Drill:
     crowds: Mapping[SideName, Crowd] = field(default_factory=dict[SideName, Crowd])
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     peers: str = ""
-    """Why no peer takes part, or which one does not; empty if all do."""
+    """Why no peer takes part; empty if all do that have the side."""
 
 
-_OTHER_LAYER = "a layer that peers do not have, or have as something else"
-_CLUSTER = "cashews and dogpile.cache reach a Cluster by other backends"
+_OTHER_LAYER = "as the layer is one of ours"
+_MEMORY = {"memory": True}
+_NO_MEMORY = "as their local caches are off"
+_CLUSTER = "as two of three reach a Cluster through other backends"
 
 DRILLS = (
     Drill("nothing", stages.valkey, network.nothing),
@@ -68,6 +70,12 @@ DRILLS = (
     Drill("bit-flipped entries", stages.valkey, planted(planting.flipped)),
     Drill("clock a year ahead", stages.valkey, clock_off_by(YEAR_SEC)),
     Drill("clock a year behind", stages.valkey, clock_off_by(-YEAR_SEC)),
+    Drill(
+        "clock ahead, with memory", stages.valkey, clock_off_by(YEAR_SEC), options=_MEMORY, peers=_NO_MEMORY
+    ),
+    Drill(
+        "clock behind, with memory", stages.valkey, clock_off_by(-YEAR_SEC), options=_MEMORY, peers=_NO_MEMORY
+    ),
     Drill(
         "connection pool of 2",
         stages.valkey,

@@ -11,7 +11,10 @@ YEAR_SEC = 365 * 86_400.0
 
 
 def clock_off_by(sec: float) -> Fault:
-    """`time.time` of the process that calls is so far off; the server's clock is right."""
+    """`time.time` of the process that calls is so far off; the server's clock is right.
+
+    As it changes, and again as it is set right, what is warm and tracked is written anew and invalidated.
+    """
 
     @contextmanager
     def off(scene: Scene) -> Iterator[None]:

@@ -15,7 +15,7 @@ from benchmarks.drills.subjects import SideName, Subject
 
 _FILE = Path(__file__).with_name("inside") / "worker.py"
 _SLACK_SEC = 30.0
-PATIENCE_SEC = 15.0
+PATIENCE_SEC = 10.0
 
 
 class Silent(Exception):
@@ -27,7 +27,7 @@ class Worker:
 
     def __init__(self, subject: Subject, side: SideName, options: Mapping[str, Any]) -> None:
         task = {"adapter": subject.adapter, "side": side, "options": dict(options)}
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [*subject.command, str(_FILE), json.dumps(task)],
             stdin=subprocess.PIPE,
@@ -48,7 +48,7 @@ class Worker:
 
     def crowd(self, count: int, rounds: int) -> dict[str, Any]:
         """Make `count` calls at once."""
-        patience_sec = 2 * PATIENCE_SEC
+        patience_sec = 3 * PATIENCE_SEC
         return self._ask(2 * patience_sec, do="crowd", count=count, rounds=rounds, patience_sec=patience_sec)
 
     def recover(self, limit_sec: float) -> dict[str, Any]:
@@ -62,7 +62,8 @@ class Worker:
         self._ask(0, do="file_limit", size=size)
 
     def _ask(self, wait_sec: float, **command: Any) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         try:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()

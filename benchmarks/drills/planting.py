@@ -25,7 +25,7 @@ def planted(mangle: Callable[[bytes, random.Random], bytes]) -> Fault:
         def once(client: redis.Redis) -> None:
             for key in client.scan_iter(count=1000):
                 value = client.get(key)
-                if value is not None and value != mangled.get(key):
+                if isinstance(value, bytes) and value != mangled.get(key):
                     mangled[key] = mangle(value, chance)
                     client.set(key, mangled[key], keepttl=True)
 

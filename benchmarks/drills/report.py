@@ -11,6 +11,10 @@ from typing import Any
 from benchmarks.drills.conduct import BACK_LIMIT_SEC, Pass, Row
 from benchmarks.drills.conversation import PATIENCE_SEC
 
+_COLUMNS = (
+    *("fault", "calls", "failed", "wrong values", "hits meanwhile"),
+    *("median added", "worst added", "hits again after"),
+)
 BEGIN, END = "<!-- drills: begin -->", "<!-- drills: end -->"
 
 
@@ -21,21 +25,19 @@ def line(row: Row) -> str:
 
 
 def table_of_ours(rows: Iterable[Row]) -> str:
-    head = (
-        "| fault | calls | failed | wrong values | hits meanwhile | median added | worst added | hits again after |\n"
-        "|---|--:|--:|--:|--:|--:|--:|--:|\n"
-    )
+    head = f"| {' | '.join(_COLUMNS)} |\n|---|{'--:|' * (len(_COLUMNS) - 1)}\n"
     return head + "".join(_our_line(row) for row in rows)
 
 
 def table_of_peers(rows: Sequence[Row], peers: Sequence[str]) -> str:
+    """A cell has the median and the worst added, and when hits came again; before that, what went wrong."""
     by_place = {(row.drill.name, row.subject.name): row for row in rows}
     drills = list(dict.fromkeys(row.drill.name for row in rows if row.subject.name in peers))
     lines = ["| fault | ours | " + " | ".join(peers) + " |", "|---|" + "---|" * (1 + len(peers))]
     for drill in drills:
         cells = [_cell(by_place.get((drill, subject))) for subject in ("ours", *peers)]
         lines.append(f"| {drill} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_left_out(rows)]) + "\n"
 
 
 def rewritten(page: str, tables: str) -> str:
@@ -50,7 +52,11 @@ def rewritten(page: str, tables: str) -> str:
 def write(path: Path, where: Mapping[str, Any], rows: Iterable[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     told = [
-        {"fault": row.drill.name, "subject": row.subject.name, "passes": [asdict(each) for each in row.passes]}
+        {
+            "fault": row.drill.name,
+            "subject": row.subject.name,
+            "passes": [asdict(each) for each in row.passes],
+        }
         for row in rows
     ]
     path.write_text(json.dumps({**where, "drills": told}, indent=1) + "\n")
@@ -62,9 +68,19 @@ def _our_line(row: Row) -> str:
         return f"| {row.drill.name} | could not be drilled ||||||\n"
     sums = [sum(getattr(each, name) for each in passes) for name in ("calls", "failed", "wrong")]
     cells = [row.drill.name, *(f"{number:,}" for number in sums)]
+    if after := sum(each.hurt_after for each in passes):
+        cells[2] += f" (and {after:,} calls hurt after it)"
     cells += [f"{min(each.hit_percent for each in passes):.0f} %"]
     cells += [_ms(max(each.median_ms for each in passes)), _worst(passes), _back(passes)]
     return "| " + " | ".join(cells) + " |\n"
+
+
+def _left_out(rows: Iterable[Row]) -> list[str]:
+    """Say which drills peers had no part in, and why."""
+    reasons: dict[str, list[str]] = {}
+    for drill in dict.fromkeys(row.drill for row in rows if row.drill.peers):
+        reasons.setdefault(drill.peers, []).append(drill.name)
+    return [f"- Without peers, {reason}: {', '.join(names)}." for reason, names in reasons.items()]
 
 
 def _cell(row: Row | None) -> str:
@@ -76,8 +92,12 @@ def _cell(row: Row | None) -> str:
         sum(getattr(each, name) for each in row.passes) for name in ("calls", "failed", "wrong")
     )
     bad = f"**{failed:,} of {calls:,} failed**, " if failed else ""
-    bad += f"**{wrong:,} wrong**, " if wrong else ""
-    return f"{bad}{_ms(max(each.median_ms for each in row.passes))}, {_worst(row.passes)}, {_back(row.passes)}"
+    bad += f"**{wrong:,} of {calls:,} wrong**, " if wrong else ""
+    after = sum(each.hurt_after for each in row.passes)
+    bad += f"**{after:,} hurt after it**, " if after else ""
+    return (
+        f"{bad}{_ms(max(each.median_ms for each in row.passes))}, {_worst(row.passes)}, {_back(row.passes)}"
+    )
 
 
 def _worst(passes: Sequence[Pass]) -> str:
@@ -103,9 +123,10 @@ def _summary(each: Pass) -> str:
     if each.silent:
         return f"silent: {each.silent.strip().splitlines()[-1]}"
     back = "no hits" if each.back_sec is None else f"hits after {_ms(1000 * each.back_sec)}"
-    bad = f" {each.failed} failed {each.wrong} wrong {each.stuck} stuck" if each.failed or each.wrong or each.stuck else ""
+    bad = f" {each.failed} failed {each.wrong} wrong {each.stuck} stuck" if each.hurt else ""
+    bad += f" {each.hurt_after} of {each.calls_after} hurt after it" if each.hurt_after else ""
     errors = f" {each.errors}" if each.errors else ""
     return (
-        f"{each.calls:,} calls{bad}, {each.hit_percent:.0f} % hits, +{_ms(each.median_ms)}, worst +{_ms(each.worst_ms)}, "
-        f"all +{_ms(each.total_ms)}, {back}{errors}"
+        f"{each.calls:,} calls{bad}, {each.hit_percent:.0f} % hits, +{_ms(each.median_ms)}, "
+        f"worst +{_ms(each.worst_ms)}, all +{_ms(each.total_ms)}, {back}{errors}"
     )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import redis
+from redis.crc import key_slot
 
 from benchmarks.drills.repeating import repeating
 from benchmarks.drills.scene import Scene
-from redis.crc import key_slot
 from tests.servers.process import Server
 
 

@@ -111,7 +111,7 @@ def redis_with_tls() -> Iterator[Stage]:
 
 
 class LoadingServer(Server):
-    """A Valkey that can be started again in the midst of loading, where it answers LOADING to all that ask."""
+    """A Valkey that can be started again in the midst of loading, where it answers LOADING to all."""
 
     _KEYS = 100_000
     _EVENTS_EVERY_BYTES = 1024

@@ -6,10 +6,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
-from journal import Journal
-from source import Source, value_of
+from journal import Call, Journal
+from source import Source
 
 Work = Callable[[], None] | Coroutine[Any, Any, None]
 
@@ -17,7 +18,9 @@ Work = Callable[[], None] | Coroutine[Any, Any, None]
 class Side:
     """The sync or the async functions of a subject: tracked ones under True, where it has such."""
 
-    def __init__(self, functions: Mapping[bool, Callable[[int], Any]], source: Source, is_async: bool) -> None:
+    def __init__(
+        self, functions: Mapping[bool, Callable[[int], Any]], source: Source, is_async: bool
+    ) -> None:
         self.source, self.is_async = source, is_async
         self._functions = functions
         self._loop = asyncio.new_event_loop()
@@ -27,6 +30,9 @@ class Side:
     def function_for(self, number: int) -> Callable[[int], Any]:
         """Odd numbers are those of tracked entities."""
         return self._functions.get(number % 2 == 1, self._functions[False])
+
+    def _judged(self, number: int, journal: Journal) -> AbstractContextManager[Call]:
+        return journal.call(self.source.value_of(number), lambda: self.source.spent_sec[number])
 
     def run(self, work: Work, limit_sec: float) -> None:
         """Do `work`, and leave it to itself where it takes longer than `limit_sec`."""
@@ -39,9 +45,7 @@ class Side:
         thread.start()
         thread.join(limit_sec)
 
-    def in_turn(
-        self, numbers: Sequence[int], journal: Journal, pause_sec: float, limit_sec: float
-    ) -> Work:
+    def in_turn(self, numbers: Sequence[int], journal: Journal, pause_sec: float, limit_sec: float) -> Work:
         """Return what calls for one number after the other, so long as there is time.
 
         What the source took within a call is none of its latency.
@@ -52,7 +56,7 @@ class Side:
             for number in numbers:
                 if time.monotonic() > deadline:
                     return
-                with journal.call(value_of(number), lambda number=number: self.source.spent_sec[number]) as call:
+                with self._judged(number, journal) as call:
                     call.got = self.function_for(number)(number)
                 time.sleep(pause_sec)
 
@@ -60,7 +64,7 @@ class Side:
             for number in numbers:
                 if time.monotonic() > deadline:
                     return
-                with journal.call(value_of(number), lambda number=number: self.source.spent_sec[number]) as call:
+                with self._judged(number, journal) as call:
                     call.got = await self.function_for(number)(number)
                 await asyncio.sleep(pause_sec)
 
@@ -76,7 +80,7 @@ class Side:
         def call(number: int) -> None:
             function = self.source.load if is_bare else self.function_for(number)
             gate.wait()
-            with journal.call(value_of(number)) as call:
+            with journal.call(self.source.value_of(number)) as call:
                 call.got = function(number)
 
         threads = [threading.Thread(target=call, args=(number,), daemon=True) for number in numbers]
@@ -89,7 +93,7 @@ class Side:
     async def _gathered(self, numbers: Sequence[int], journal: Journal, is_bare: bool) -> None:
         async def call(number: int) -> None:
             function = self.source.aload if is_bare else self.function_for(number)
-            with journal.call(value_of(number)) as call:
+            with journal.call(self.source.value_of(number)) as call:
                 call.got = await function(number)
 
         await asyncio.gather(*[call(number) for number in numbers])

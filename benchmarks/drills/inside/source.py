@@ -10,18 +10,23 @@ from collections import defaultdict
 LOAD_SEC = 0.001
 
 
-def value_of(number: int) -> dict[str, object]:
-    """Return the one right value: no two numbers have the same."""
-    return {"number": number, "text": f"the value of {number}, " * 8}
-
-
 class Source:
     """Loads values, and remembers how often and for how long it has run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._versions: defaultdict[int, int] = defaultdict(int)
         self.loads = 0
         self.spent_sec: defaultdict[int, float] = defaultdict(float)
+
+    def value_of(self, number: int) -> dict[str, object]:
+        """Return the one right value: no two numbers have the same, nor has a number twice."""
+        version = self._versions[number]
+        return {"number": number, "version": version, "text": f"version {version} of {number}, " * 8}
+
+    def renew(self, number: int) -> None:
+        """Give the number another value from now on."""
+        self._versions[number] += 1
 
     def load(self, number: int) -> dict[str, object]:
         started = time.monotonic()
@@ -37,4 +42,4 @@ class Source:
         with self._lock:
             self.loads += 1
             self.spent_sec[number] += time.monotonic() - started
-        return value_of(number)
+        return self.value_of(number)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
-import gcache
 from source import Source
 
+import gcache
 
-def functions(options: dict[str, Any], source: Source) -> dict[str, dict[bool, Callable[[int], Any]]]:
-    """Return the cached functions, untracked and tracked, of each side."""
+
+def functions(options: dict[str, Any], source: Source) -> dict[str, Any]:
+    """Return the cached functions, untracked and tracked, of each side, and what invalidates."""
     peer: Any = gcache  # it has our import name, and another interface
     cache = peer.GCache(peer.GCacheConfig(redis_config=_redis(peer, options)))
     layers = peer.CacheLayer
@@ -46,6 +46,7 @@ def functions(options: dict[str, Any], source: Source) -> dict[str, dict[bool, C
 
     kinds = (False, True)
     return {
+        "invalidate": cache.invalidate,
         "sync": {tracked: switched(cached(source.load, f"Read{tracked}", tracked)) for tracked in kinds},
         "async": {tracked: aswitched(cached(source.aload, f"ARead{tracked}", tracked)) for tracked in kinds},
     }

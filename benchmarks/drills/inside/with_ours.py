@@ -1,4 +1,4 @@
-"""Our cache with its defaults. The memory layer has no part in it, or nobody would notice the fault."""
+"""Our cache with its defaults. Memory has no part in it unless asked for: nobody would notice the fault."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from source import Source
 from gcache import GCache, GCacheConfig, GCacheKeyConfig, RedisConfig
 
 
-def functions(options: dict[str, Any], source: Source) -> dict[str, dict[bool, Callable[[int], Any]]]:
-    """Return the cached functions, untracked and tracked, of each side."""
+def functions(options: dict[str, Any], source: Source) -> dict[str, Any]:
+    """Return the cached functions, untracked and tracked, of each side, and what invalidates."""
     cache = GCache(_config(options))
-    out_of_memory = GCacheKeyConfig(ttl_sec={"*": 60}, ramp={"*": 100, "local": 0})
+    local = 100 if options.get("memory") else 0
+    enabled = GCacheKeyConfig(ttl_sec={"*": 60}, ramp={"*": 100, "local": local})
 
     def cached(function: Callable[[int], Any], use_case: str, tracked: bool) -> Callable[[int], Any]:
         decorate = cache.cached(
-            "number", "number", use_case, track_for_invalidation=tracked, default_config=out_of_memory
+            "number", "number", use_case, track_for_invalidation=tracked, default_config=enabled
         )
         return cache.enable()(decorate(function))
 
     return {
+        "invalidate": cache.invalidate,
         "sync": {tracked: cached(source.load, f"Read{tracked}", tracked) for tracked in (False, True)},
         "async": {tracked: cached(source.aload, f"ARead{tracked}", tracked) for tracked in (False, True)},
     }

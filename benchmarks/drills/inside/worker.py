@@ -38,8 +38,9 @@ class Worker:
     def __init__(self, task: dict[str, Any]) -> None:
         self._source = Source()
         adapter = importlib.import_module(task["adapter"])
-        functions = adapter.functions(task["options"], self._source)[task["side"]]
-        self._side = Side(functions, self._source, is_async=task["side"] == "async")
+        functions = adapter.functions(task["options"], self._source)
+        self._invalidate = functions.get("invalidate")
+        self._side = Side(functions[task["side"]], self._source, is_async=task["side"] == "async")
         self._unseen = 1_000_000
 
     def do(self, command: dict[str, Any]) -> dict[str, Any]:
@@ -77,8 +78,11 @@ class Worker:
         return self._until_hits([0, 1, *self._unseen_numbers(2)], limit_sec)
 
     def clock(self, offset_sec: float) -> dict[str, Any]:
-        """Have `time.time` of this process be so far off."""
+        """Have `time.time` of this process be so far off, then write all that is warm and tracked anew."""
         OFFSET_SEC[0] = offset_sec
+        for number in _WARM[1::2] if self._invalidate else ():
+            self._source.renew(number)
+            self._invalidate("number", str(number))
         return {}
 
     def file_limit(self, size: int) -> dict[str, Any]:
