@@ -107,7 +107,8 @@ def consistency(session: nox.Session) -> None:
 def drills(session: nox.Session) -> None:
     """Make every fault on real servers, and fail if a caller is hurt: five minutes.
 
-    With `-- --peers` it takes a dozen, as the peers take part. `-- --write` puts the tables into docs/reliability.md; names of faults restrict it to those.
+    With `-- --peers` the peers take part, and it takes a dozen. `-- --write` puts the tables into
+    docs/reliability.md. Names of faults restrict it to those.
     """
     adapters = [word for name in ADAPTERS for word in ("-e", f"contrib/{name}")]
     session.install("-e", ".[all]", *adapters, *nox.project.dependency_groups(_project(), "test"))
