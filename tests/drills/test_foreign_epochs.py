@@ -1,4 +1,4 @@
-"""What lies under an entity's epoch key and was put there by nobody of ours."""
+"""What lies under our keys and was put there by nobody of ours."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EPOCH_KEY = "{urn:foreign:user_id:1}#epoch"
 KEY = GCacheKey("user_id", 1, "GetUser", track_for_invalidation=True)
+UNTRACKED = GCacheKey("user_id", 1, "GetName")
 
 pytestmark = pytest.mark.parametrize("server", ["valkey"], indirect=True)
 
@@ -30,13 +31,24 @@ def gcache(server: Server) -> Iterator[GCache]:
         yield gcache
 
 
-def loads_of_five(gcache: GCache) -> int:
+def loads_of_five(gcache: GCache, key: GCacheKey = KEY) -> int:
     """How often the source runs in five reads."""
     loads: list[int] = []
     with gcache.enable():
         for _ in range(5):
-            gcache.get(KEY, lambda: loads.append(1))
+            gcache.get(key, lambda: loads.append(1))
     return len(loads)
+
+
+@pytest.mark.parametrize("words", [("SET", "garbage"), ("LPUSH", "no entry")], ids=["bytes", "list"])
+def test_load_replaces_a_foreign_entry(server: Server, gcache: GCache, words: tuple[str, str]) -> None:
+    """Whatever lies under the key of an untracked entry costs one load, whose value takes its place."""
+    loads_of_five(gcache, UNTRACKED)
+    [name] = server.command("KEYS", "*")
+    server.command("DEL", name)
+    server.command(words[0], name, words[1])
+
+    assert 1 == loads_of_five(gcache, UNTRACKED)
 
 
 def test_invalidate_ends_foreign_bytes(server: Server, gcache: GCache) -> None:
