@@ -111,6 +111,18 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def drills(session: nox.Session) -> None:
+    """Make every fault on real servers, and fail if a caller is hurt: five minutes.
+
+    With `-- --peers` the peers take part, and it takes a dozen. `-- --write` puts the tables into
+    docs/reliability.md. Names of faults restrict it to those.
+    """
+    adapters = [word for name in ADAPTERS for word in ("-e", f"contrib/{name}")]
+    session.install("-e", ".[all]", *adapters, *nox.project.dependency_groups(_project(), "test"))
+    session.run("python", "-m", "benchmarks.drills", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and who imports whom."""
     groups = nox.project.dependency_groups(_project(), "test", "lint")

@@ -20,11 +20,11 @@ _SCAN_COUNT = 1_000
 
 # One key, so a Cluster runs it on the one node that has it. It is epochs.retired, by the server's clock.
 _RETIRE = """
-local stored, holder, hold_ms = redis.call('GET', KEYS[1]), ARGV[1], tonumber(ARGV[2])
+local stored, holder, hold_ms = redis.pcall('GET', KEYS[1]), ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ends, value, last = {}, 'h', 0
-if stored and string.sub(stored, 1, 1) == 'h' then
+if type(stored) == 'string' and string.sub(stored, 1, 1) == 'h' then
     for name, till in string.gmatch(string.sub(stored, 2), '(%w*):(%d+);') do
         if tonumber(till) > now then ends[name] = tonumber(till) end
     end

@@ -1,0 +1,1 @@
+"""Faults made on real servers, and what they cost those who call cached functions."""
