@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.drills.catalogue import Drill
-from benchmarks.drills.conversation import Worker
+from benchmarks.drills.conversation import Silent, Worker
 from benchmarks.drills.scene import Scene
 from benchmarks.drills.subjects import SideName, Subject
 
@@ -23,8 +23,7 @@ class Pass:
     `hit_percent` is the share of them that the source was not run for. `hurt_after` counts the calls that
     failed, hung or got a wrong value when the fault had ended.
 
-    `back_sec` is None where hits did not come again in time. `silent` has the last words of a process that
-    could not be drilled at all.
+    `back_sec` is None where hits did not come again in time. `silent` says why there is nothing to tell.
     """
 
     side: SideName
@@ -82,8 +81,10 @@ def _passed(drill: Drill, subject: Subject, side: SideName) -> Pass:
     try:
         with drill.stage() as stage, Worker(subject, side, {**stage.options, **drill.options}) as worker:
             return _measured(drill, side, Scene(stage, worker))
+    except Silent as silent:
+        return Pass(side, silent=str(silent))
     except Exception as error:  # one drill that cannot be done is told of, and the others are done
-        return Pass(side, silent=f"{type(error).__name__}: {error}")
+        return Pass(side, silent=f"the drill could not be done: {type(error).__name__}: {error}")
 
 
 def _measured(drill: Drill, side: SideName, scene: Scene) -> Pass:

@@ -19,7 +19,7 @@ PATIENCE_SEC = 10.0
 
 
 class Silent(Exception):
-    """The worker said nothing, or has ended. Its last words are the message."""
+    """The worker does not answer. The message says why before its colon, and has its last words behind."""
 
 
 class Worker:
@@ -39,7 +39,7 @@ class Worker:
     def warm(self) -> None:
         """Return once each warm key is answered by the cache. Raises Silent if that never comes."""
         if self._ask(10, do="warm", limit_sec=10)["sec"] is None:
-            raise Silent(f"No hits without any fault: {self._last_words()}")
+            raise Silent(f"there are no hits without any fault: {self._last_words()}")
 
     def calls(self, count: int, limit_sec: float) -> dict[str, Any]:
         """Make `count` calls in turn, a hundredth of a second apart."""
@@ -68,11 +68,13 @@ class Worker:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise Silent(self._last_words()) from None
+            raise Silent(f"its process ended: {self._last_words()}") from None
         ready, _, _ = select.select([self._process.stdout], [], [], wait_sec + _SLACK_SEC)
-        line = self._process.stdout.readline() if ready else b""
+        if not ready:
+            raise Silent(f"its process hung: {self._last_words()}")
+        line = self._process.stdout.readline()
         if not line:
-            raise Silent(self._last_words())
+            raise Silent(f"its process ended: {self._last_words()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -64,14 +64,14 @@ def write(path: Path, where: Mapping[str, Any], rows: Iterable[Row]) -> None:
 
 def _our_line(row: Row) -> str:
     passes = row.passes
-    if any(each.silent for each in passes):
-        return f"| {row.drill.name} | could not be drilled ||||||\n"
+    if silent := _silent(passes):
+        return f"| {row.drill.name} | {silent} |||||||\n"
     sums = [sum(getattr(each, name) for each in passes) for name in ("calls", "failed", "wrong")]
     cells = [row.drill.name, *(f"{number:,}" for number in sums)]
     if after := sum(each.hurt_after for each in passes):
         cells[2] += f" (and {after:,} calls hurt after it)"
     cells += [f"{min(each.hit_percent for each in passes):.0f} %"]
-    cells += [_ms(max(each.median_ms for each in passes)), _worst(passes), _back(passes)]
+    cells += [_median(passes), _worst(passes), _back(passes)]
     return "| " + " | ".join(cells) + " |\n"
 
 
@@ -86,8 +86,8 @@ def _left_out(rows: Iterable[Row]) -> list[str]:
 def _cell(row: Row | None) -> str:
     if row is None or not row.passes:
         return "-"
-    if any(each.silent for each in row.passes):
-        return "does not work without a fault"
+    if silent := _silent(row.passes):
+        return silent
     calls, failed, wrong = (
         sum(getattr(each, name) for each in row.passes) for name in ("calls", "failed", "wrong")
     )
@@ -95,9 +95,18 @@ def _cell(row: Row | None) -> str:
     bad += f"**{wrong:,} of {calls:,} wrong**, " if wrong else ""
     after = sum(each.hurt_after for each in row.passes)
     bad += f"**{after:,} hurt after it**, " if after else ""
-    return (
-        f"{bad}{_ms(max(each.median_ms for each in row.passes))}, {_worst(row.passes)}, {_back(row.passes)}"
-    )
+    return f"{bad}{_median(row.passes)}, {_worst(row.passes)}, {_back(row.passes)}"
+
+
+def _silent(passes: Iterable[Pass]) -> str:
+    said = dict.fromkeys(each.silent.partition(":")[0] for each in passes if each.silent)
+    return f"**{', '.join(said)}**" if said else ""
+
+
+def _median(passes: Sequence[Pass]) -> str:
+    if not all(each.added_ms for each in passes):
+        return _worst(passes)
+    return _ms(max(each.median_ms for each in passes))
 
 
 def _worst(passes: Sequence[Pass]) -> str:
@@ -121,7 +130,7 @@ def _ms(ms: float) -> str:
 
 def _summary(each: Pass) -> str:
     if each.silent:
-        return f"silent: {each.silent.strip().splitlines()[-1]}"
+        return f"{each.silent.partition(':')[0]}: {each.silent.strip().splitlines()[-1]}"
     back = "no hits" if each.back_sec is None else f"hits after {_ms(1000 * each.back_sec)}"
     bad = f" {each.failed} failed {each.wrong} wrong {each.stuck} stuck" if each.hurt else ""
     bad += f" {each.hurt_after} of {each.calls_after} hurt after it" if each.hurt_after else ""
