@@ -13,7 +13,9 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.error_on_missing_interpreters = True
 
 BUILD = Path("build")
-UNTRACED = ("tests/backends", "tests/conformance", "tests/consistency", "tests/servers", "tests/sim")
+UNTRACED = tuple(
+    f"tests/{name}" for name in ("backends", "conformance", "consistency", "drills", "fuzz", "servers", "sim")
+)
 ADAPTERS = ("gcache-diskcache", "gcache-memcached")
 NEW_ADAPTERS = ("gcache-mango", "gcache-sqlite")
 ON_THE_WHEEL = ("tests/conformance", "tests/contract", "tests/promises", "tests/test_package.py")
