@@ -95,3 +95,10 @@ def local(clock: Clock) -> MemoryLayer[Any]:
 def disk(clock: Clock) -> SyncLayer:
     """A layer in the middle."""
     return SyncLayer("disk", clock)
+
+
+@pytest.fixture(params=["memory", "remote", "both"])
+def layers(request: pytest.FixtureRequest, local: MemoryLayer[Any], clock: Clock) -> list[Any]:
+    """Chains with and without memory, and with and without an authority."""
+    remote = SyncLayer("remote", clock)
+    return {"memory": [local], "remote": [remote], "both": [local, remote]}[request.param]

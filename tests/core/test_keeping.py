@@ -43,12 +43,6 @@ class Unfaithful(NotFound):
         return {}
 
 
-@pytest.fixture(params=["memory", "remote", "both"])
-def layers(request: pytest.FixtureRequest, local: MemoryLayer[Any], clock: Clock) -> list[Any]:
-    remote = SyncLayer("remote", clock)
-    return {"memory": [local], "remote": [remote], "both": [local, remote]}[request.param]
-
-
 def raised(get_user: Any, *args: Any) -> Exception:
     with pytest.raises(NotFound) as caught:
         get_user(*args)

@@ -38,12 +38,6 @@ def source(clock: Clock) -> Source:
     return source
 
 
-@pytest.fixture(params=["memory", "remote", "both"])
-def layers(request: pytest.FixtureRequest, local: MemoryLayer[Any], clock: Clock) -> list[Any]:
-    remote = SyncLayer("remote", clock)
-    return {"memory": [local], "remote": [remote], "both": [local, remote]}[request.param]
-
-
 class TestAhead:
     def test_renewed(
         self,

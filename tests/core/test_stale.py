@@ -33,15 +33,6 @@ def reasons(recorded: Recorded) -> list[tuple[str, str]]:
     return [(event.layer, event.reason) for event in recorded.of(Stale)]
 
 
-@pytest.fixture(params=["memory", "remote", "both"])
-def layers(
-    request: pytest.FixtureRequest, local: MemoryLayer[Any], disk: SyncLayer, clock: Clock
-) -> list[Any]:
-    """Chains with and without memory, and with and without an authority."""
-    remote = SyncLayer("remote", clock)
-    return {"memory": [local], "remote": [remote], "both": [local, remote]}[request.param]
-
-
 class TestIfError:
     def test_served(
         self,
