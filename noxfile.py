@@ -111,6 +111,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Let everything fail for ten minutes, and see that nothing is lost; `-- --minutes 1` for a try."""
+    session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and who imports whom."""
     groups = nox.project.dependency_groups(_project(), "test", "lint")
