@@ -125,6 +125,13 @@ def drills(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Let everything fail for ten minutes, and see that nothing is lost; `-- --minutes 1` for a try."""
+    session.install("-e", ".[all]", *nox.project.dependency_groups(_project(), "test"))
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and who imports whom."""
     groups = nox.project.dependency_groups(_project(), "test", "lint")
@@ -148,13 +155,6 @@ def bench(session: nox.Session) -> None:
     """Measure against hand-written floors in the same run. With `-- --check` a missed target fails."""
     session.install(".[all]", *SERVERS)
     session.run("python", "-m", "benchmarks", *session.posargs)
-
-
-@nox.session
-def soak(session: nox.Session) -> None:
-    """Let everything fail for ten minutes under load, and see what is lost; `-- --minutes 1` for less."""
-    session.install(".[all,conformance]", *nox.project.dependency_groups(_project(), "test"))
-    session.run("python", "-m", "benchmarks.soak", *session.posargs)
 
 
 @nox.session

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.soak.vitals import Vitals, rss_mb
 
 MOST_GROWTH_MB = 4.0
-"""The allocator's own ups and downs stay below it; 10 bytes kept of each call would not."""
+"""The allocator's ups and downs stay below; 10 bytes kept of each call would pass it in ten minutes."""
 SLOWEST_SEC = 10.0
 HITS_WITHIN_SEC = 10.0
 _MINUTE = 60.0

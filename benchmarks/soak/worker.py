@@ -57,10 +57,10 @@ class Worker:
     def __init__(self, task: Task, database: Database) -> None:
         self._task = task
         self._database = database
-        self.tally = Tally()
+        self._tally = Tally()
         self._is_over, self._is_written = threading.Event(), threading.Event()
-        self._gcache = instance(task.port, "urn:soak", self.tally)
-        self._callers = Callers(self._gcache, self._database, self.tally)
+        self._gcache = instance(task.port, "urn:soak", self._tally)
+        self._callers = Callers(self._gcache, self._database, self._tally)
         jobs: list[Callable[[], object]] = [self._read_in_thread] * _READERS
         jobs += [partial(asyncio.run, self._live_in_loop(part)) for part in range(1, 1 + _LOOPS)]
         jobs += [self._write_in_thread, self._run_short_loops, self._fork]
@@ -77,30 +77,33 @@ class Worker:
         """Return how long it took to have hits again, and to have told of all that was pending."""
         healed = time.monotonic()
         times = {}
-        before = self.tally.counts["hits remote"] + 2
+        before = self._tally.counts["hits remote"] + 2
         with suppress(TimeoutError):
-            wait_until(lambda: self.tally.counts["hits remote"] > before, sentence="hits", timeout_sec=30)
+            wait_until(lambda: self._tally.counts["hits remote"] > before, sentence="hits", timeout_sec=30)
         times["hits"] = time.monotonic() - healed
         self._is_written.set()
         with suppress(TimeoutError):
-            wait_until(lambda: not self.tally.pending, sentence="all are told", timeout_sec=30)
+            wait_until(lambda: not self._tally.pending, sentence="all are told", timeout_sec=30)
         times["told"] = time.monotonic() - healed
-        if self.tally.pending:
-            self.tally.complain(f"{self.tally.pending} invalidations are pending after 30 s of health")
+        if self._tally.pending:
+            self._tally.complain(f"{self._tally.pending} invalidations are pending after 30 s of health")
         for part in range(PARTS):
             for entity in self._entities(part):
                 if not self._callers.write(entity):
-                    self.tally.complain(f"entity {entity} cannot be invalidated, though all is well")
+                    self._tally.complain(f"entity {entity} cannot be invalidated, though all is well")
         return times
 
     def check(self) -> None:
         """Read everything: nothing that is tracked may be old, whoever wrote it."""
-        wait_until(self._all_is_new, sentence="memory has heard of everything", timeout_sec=10)
+        try:
+            wait_until(self._all_is_new, sentence="memory has heard of everything")
+        except TimeoutError as error:
+            self._tally.complain(str(error))
         self._is_over.set()
         for thread in self._threads:
             thread.join(_PATIENCE_SEC)
             if thread.is_alive():
-                self.tally.complain(f"the thread {thread.name} does not end")
+                self._tally.complain(f"the thread {thread.name} does not end")
 
     def close(self, files: dict[int, str], threads: set[threading.Thread]) -> list[str]:
         """Close the instance; return what is left over of it."""
@@ -118,7 +121,7 @@ class Worker:
         return left + [f"the file {name}" for name in _new_files(files)]
 
     def report(self) -> dict[str, Any]:
-        tally = self.tally
+        tally = self._tally
         return {"counts": tally.counts, "slowest": tally.slowest, "complaints": tally.complaints}
 
     async def _aclose(self) -> None:
@@ -131,7 +134,7 @@ class Worker:
             with self._gcache.enable():
                 job()
         except BaseException:
-            self.tally.failed("a thread")
+            self._tally.failed("a thread")
 
     def _entities(self, part: int) -> range:
         first = (self._task.place * PARTS + part) * ENTITIES_EACH
@@ -153,7 +156,7 @@ class Worker:
         deadline = time.monotonic() + 5
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             if time.monotonic() > deadline:
-                self.tally.complain(f"tasks are left in a loop: {others}")
+                self._tally.complain(f"tasks are left in a loop: {others}")
                 return
             await asyncio.sleep(0.05)
 
@@ -173,17 +176,17 @@ class Worker:
         while not self._is_written.wait(0.2):
             number += 1
             asyncio.run(self._live_shortly())
-            self.tally.add("loops")
+            self._tally.add("loops")
             if number % 10 == 0:
                 asyncio.run(self._have_own_instance(number))
-                self.tally.add("instances")
+                self._tally.add("instances")
 
     async def _live_shortly(self) -> None:
         reads = [asyncio.create_task(self._reading(*self._any())) for _ in range(5)]
         await self._callers.awrite(random.choice(self._entities(1 + _LOOPS)))
         if random.random() < 0.5:
             reads[0].cancel()
-            self.tally.add("cancelled")
+            self._tally.add("cancelled")
         await asyncio.gather(*reads[1:])
 
     async def _reading(self, kind: str, entity: int) -> None:
@@ -197,7 +200,7 @@ class Worker:
             get = cached(self._identity)
             with own.enable():
                 if [await get(0), await get(1), await get(1)] != [0, 1, 1]:
-                    self.tally.complain("an instance of its own answered wrongly")
+                    self._tally.complain("an instance of its own answered wrongly")
             with suppress(InvalidationPending):
                 await own.ainvalidate(KEY_TYPE, 1)
 
@@ -207,7 +210,7 @@ class Worker:
     def _fork(self) -> None:
         while not self._is_written.wait(random.uniform(1, 4)):
             fork_and_judge(self._callers, self._entities(PARTS - 1), self._task.entities)
-            self.tally.add("children")
+            self._tally.add("children")
 
     def _all_is_new(self) -> bool:
         with self._gcache.enable():
@@ -238,18 +241,14 @@ def work(task: Task, line: Any) -> None:
     logging.getLogger("gcache").setLevel(logging.ERROR)  # each fault is worth a warning
     asyncio.run(asyncio.sleep(0))
     database = Database(Path(task.path), task.entities)
-    threads = set(threading.enumerate())
-    files = open_files()
+    threads, files = set(threading.enumerate()), open_files()
     worker = Worker(task, database)
     worker.begin()
     line.send("begun")
     line.recv()
     line.send(worker.settle())
     line.recv()
-    try:
-        worker.check()
-    except TimeoutError as error:
-        worker.tally.complain(str(error))
+    worker.check()
     left = worker.close(files, threads)
     line.send({**worker.report(), "left": left})
     line.recv()
