@@ -23,23 +23,43 @@ class Authority:
         self._longest_ttl = 0.0
 
     async def settle(self, runtime: Runtime, visit: Visit) -> None:
-        """Make sure, before the load begins, which epoch the entry belongs to: plant one if none stands."""
+        """Make sure, before the load begins, which epoch the entry belongs to: plant one if none stands.
+
+        What is foreign is retired first, as by an invalidation, which is right at any time.
+        """
         if visit.unwritable:
             return
-        self._longest_ttl = max(self._longest_ttl, visit.steps[-1].ttl)
-        if visit.epoch is None:
-            planted = epochs.plant()
-            lifetime_sec = epochs.epoch_lifetime(self._longest_ttl)
-            outcome = await self.tier.attempt(runtime, "add", visit.epoch_key, planted, lifetime_sec)
-            if outcome.error is not None:
-                self._troubles.gave_up(visit, self.tier, outcome.error)
-                return
-            if outcome.value:
-                visit.epoch = planted
-            else:
-                await self.ask(runtime, visit)
+        self._longest_ttl = max(self._longest_ttl, visit.steps[-1].ttl + visit.config.stale_sec)
+        if epochs.standing(visit.epoch) in ("absent", "foreign"):
+            is_planted = epochs.standing(visit.epoch) == "absent" and await self._plant(runtime, visit)
+            if not is_planted and epochs.standing(visit.epoch) in ("absent", "foreign"):
+                await self._clear_away(runtime, visit)
         if epochs.standing(visit.epoch) != "epoch":
             visit.unwritable = True
+
+    async def _plant(self, runtime: Runtime, visit: Visit) -> bool:
+        """Plant an epoch; if something stands there already, ask what."""
+        planted = epochs.plant()
+        lifetime_sec = epochs.epoch_lifetime(self._longest_ttl)
+        outcome = await self.tier.attempt(runtime, "add", visit.epoch_key, planted, lifetime_sec)
+        if outcome.error is not None:
+            self._troubles.gave_up(visit, self.tier, outcome.error)
+        elif outcome.value:
+            visit.epoch = planted
+            return True
+        else:
+            await self.ask(runtime, visit)
+        return False
+
+    async def _clear_away(self, runtime: Runtime, visit: Visit) -> None:
+        """Retire what is no epoch and no hold, or cannot be read at all, and plant."""
+        if visit.unwritable:
+            return
+        outcome = await self.retire(runtime, visit.epoch_key or "", epochs.ANYBODY, 0)
+        if outcome.error is not None:
+            self._troubles.gave_up(visit, self.tier, outcome.error)
+        else:
+            await self._plant(runtime, visit)
 
     async def ask(self, runtime: Runtime, visit: Visit) -> None:
         """Read which epoch stands."""

@@ -25,7 +25,7 @@ _EPOCH_SIZE = 16
 _HOLDER = re.compile(rb"([0-9A-Za-z]*):([0-9]{1,15});")
 _DAY_SEC = 86_400.0
 
-Standing: TypeAlias = Literal["absent", "epoch", "hold"]
+Standing: TypeAlias = Literal["absent", "epoch", "hold", "foreign"]
 
 
 def plant() -> bytes:
@@ -68,10 +68,12 @@ def retired(stored: bytes | None, holder: str, hold_sec: float, now: float) -> t
 
 
 def standing(stored: bytes | None) -> Standing:
-    """Tell what an entity's epoch key holds. What cannot be told is taken for a hold: nothing is cached."""
+    """Tell what an entity's epoch key holds: what nobody of ours has put there is foreign."""
     if stored is None:
         return "absent"
-    return "epoch" if stored[:1] == _EPOCH and len(stored) == _EPOCH_SIZE else "hold"
+    if stored[:1] == _EPOCH and len(stored) == _EPOCH_SIZE:
+        return "epoch"
+    return "hold" if stored[:1] == _HOLD else "foreign"
 
 
 def lives(entry_epoch: bytes | None, stored: bytes | None) -> bool:

@@ -328,8 +328,7 @@ def test_an_invalidation_that_passes_over_a_skipped_authority_is_found(
         explore(scenarios.skipped_layer_and_rewriter, False, 2)
 
 
-def test_a_visit_that_stores_under_a_skipped_authority_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a word from the authority, nothing tracked is kept in memory."""
+def _store_under_a_skipped_authority(monkeypatch: pytest.MonkeyPatch) -> None:
     real = Visit.give_up
 
     def give_up(self: Visit, tier: Tier, reason: str = "error") -> None:
@@ -338,5 +337,26 @@ def test_a_visit_that_stores_under_a_skipped_authority_is_found(monkeypatch: pyt
 
     monkeypatch.setattr(Visit, "give_up", give_up)
 
+
+def test_a_visit_that_stores_under_a_skipped_authority_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word from the authority, nothing tracked is kept in memory."""
+    real = Authority.settle
+
+    async def settle(self: Authority, runtime: Runtime, visit: Visit) -> None:
+        await real(self, runtime, visit)
+        visit.unwritable = visit.unwritable and visit.reason != "skipped"
+
+    _store_under_a_skipped_authority(monkeypatch)
+    monkeypatch.setattr(Authority, "settle", settle)
+
     with pytest.raises(Violated, match=r"^held: "):
         explore(scenarios.skipped_layer_and_buffer, True, 1)
+
+
+def test_without_an_epoch_nothing_is_stored_in_any_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That no epoch could be planted is enough to keep a visit from storing."""
+    _store_under_a_skipped_authority(monkeypatch)
+
+    report = explore(scenarios.skipped_layer_and_buffer, True, 1)
+
+    assert report.schedules > 0
