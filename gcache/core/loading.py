@@ -72,7 +72,7 @@ class Loading:
         """Load, or wait for somebody who does."""
         while True:
             flight, is_mine = ticket.board((visit.epoch, visit.generation))
-            if is_mine and not _is_timed(visit):
+            if is_mine and (flight.is_circular or not _is_timed(visit)):
                 return self._rescued(visit, await self.fly(runtime, visit, ticket, flight))
             try:
                 if is_mine and not self._send_off(runtime, visit, flight):

@@ -167,6 +167,20 @@ class TestHard:
             assert MOST_LATE + 1 == get_user(MOST_LATE + 6)
         assert MOST_LATE == begun
 
+    def test_own_key(self, make_gcache: Callable[..., GCache], side: Any) -> None:
+        """A load that asks for its own key gets a load of its own, in its own thread; nobody waits."""
+        gcache = make_gcache(cache_config_provider=PATIENT)
+        threads: list[int] = []
+
+        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser")
+        def get_user(user_id: int) -> int:
+            threads.append(threading.get_ident())
+            return get_user(user_id) + 1 if len(threads) < 3 else 1
+
+        with gcache.enable():
+            assert 3 == get_user(1)
+        assert 1 == len(set(threads))
+
     def test_nothing_may_be_stored(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
         """The limit holds also while the entity is held, when loads are not shared."""
         gcache, source.is_slow = make_gcache(cache_config_provider=HARD), True
