@@ -21,6 +21,7 @@ from gcache import (
     RedisBus,
     RedisConfig,
     Subscription,
+    keep_for,
 )
 from gcache.backends.redis import RedisLayer
 from gcache.core.protocols import MetricsSink, Serializer
@@ -156,3 +157,22 @@ def enabled(number: int) -> str:
 
 
 assert_type(enabled(1), str)
+
+
+@gcache.cached(
+    key_type="user_id",
+    id_arg="user_id",
+    cache_exceptions=(LookupError,),
+    cache_if=lambda name: bool(name),
+    isolate="copy",
+    default_config=GCacheKeyConfig(stale_if_error_sec=5, soft_load_timeout_sec=0.1, lease_sec=2),
+)
+def get_name(user_id: int) -> str:
+    keep_for(5)
+    keep_for(GCacheKeyConfig.enabled(5))
+    keep_for("5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return "Alice"
+
+
+assert_type(get_name(1), str)
+gcache.cached("user_id", "user_id", isolate="deep")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
