@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +77,6 @@ class TestHard:
 
     def test_async(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
         """A source that awaits for too long is left alone, and may end later."""
-        import asyncio
-
         gcache = make_gcache(cache_config_provider=HARD)
         gate = asyncio.Event()
 
@@ -97,6 +96,28 @@ class TestHard:
                 return await get_user(1)
 
         assert 7 == asyncio.run(main())
+
+    async def test_cancelled_leader(self, make_gcache: Callable[..., GCache]) -> None:
+        """A caller that is cancelled leaves the load to those who wait for it."""
+        gcache, gate, loads = make_gcache(cache_config_provider=PATIENT), asyncio.Event(), 0
+
+        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser")
+        async def get_user(user_id: int) -> int:
+            nonlocal loads
+            loads += 1
+            await gate.wait()
+            return loads
+
+        with gcache.enable():
+            leader, *others = [asyncio.create_task(get_user(1)) for _ in range(5)]
+            while not loads:
+                await asyncio.sleep(0)
+            leader.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leader
+            gate.set()
+
+            assert [1] * 4 == await asyncio.gather(*others)
 
     def test_in_time(self, make_gcache: Callable[..., GCache], side: Any, source: SlowSource) -> None:
         """A load that is in time gives its value, or its error as itself, and loads are shared as ever."""
@@ -231,8 +252,6 @@ class TestSoft:
 
     def test_loop(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
         """On a loop it is the same."""
-        import asyncio
-
         gcache, side = make_gcache(cache_config_provider=SOFT), AsyncSide()
         gates: list[asyncio.Event] = []
 
