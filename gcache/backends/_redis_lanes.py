@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import redis.exceptions
 
+from gcache.backends._redis_batches import Batches
 from gcache.errors import GCacheConfigError
 
 MAX_CONNECTIONS = 64
@@ -247,8 +248,9 @@ class AsyncDirectLane(AsyncLane):
         pool = client.connection_pool
         self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
         self._idle: list[Any] = []
+        self.read = Batches(self._read).read  # type: ignore[method-assign]
 
-    async def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+    async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         command = (_READ, *keys)
         async with self:
             try:

@@ -1,0 +1,70 @@
+"""Reads that many tasks of one event loop make at once, sent together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+Values: TypeAlias = Sequence[bytes | None]
+
+MOST_KEYS = 256
+
+
+class Batches:
+    """A way to a server for one loop: a read goes at once, and those that come meanwhile leave together.
+
+    A lone caller pays for no more than a comparison. Of many callers, each waits for the read before its own
+    and for its own. Whoever is cancelled takes nobody along.
+    """
+
+    def __init__(self, read: Callable[[Sequence[str]], Awaitable[Values]]) -> None:
+        self._read = read
+        self._is_busy = False
+        self._waiting: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def read(self, keys: Sequence[str]) -> Values:
+        """Return what is stored under each of `keys`, in their order."""
+        if not self._is_busy:
+            self._is_busy = True
+            try:
+                return await self._read(keys)
+            finally:
+                self._go_on()
+        future: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
+        self._waiting.append((keys, future))
+        return await future
+
+    def _go_on(self) -> None:
+        """Have the next ones read, if anybody waits."""
+        self._is_busy = bool(self._waiting)
+        if not self._is_busy:
+            return
+        loop = self._waiting[0][1].get_loop()
+        batch: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
+        count = 0
+        while self._waiting and count < MOST_KEYS:
+            keys, future = self._waiting.pop(0)
+            if not future.done():
+                batch.append((keys, future))
+                count += len(keys)
+        task = loop.create_task(self._read_together(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read_together(self, batch: list[tuple[Sequence[str], asyncio.Future[Values]]]) -> None:
+        try:
+            values = await self._read([key for keys, _ in batch for key in keys]) if batch else ()
+        except Exception as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+        else:
+            place = 0
+            for keys, future in batch:
+                if not future.done():
+                    future.set_result(values[place : place + len(keys)])
+                place += len(keys)
+        finally:
+            self._go_on()
