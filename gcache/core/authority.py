@@ -37,6 +37,11 @@ class Authority:
         if epochs.standing(visit.epoch) != "epoch":
             visit.unwritable = True
 
+    def expect(self, visit: Visit) -> None:
+        """Plant epochs that outlive the entries of `visit`, from now on."""
+        longest = max((step.ttl for step in visit.steps), default=0.0)
+        self._longest_ttl = max(self._longest_ttl, longest + visit.config.stale_sec)
+
     async def _plant(self, runtime: Runtime, visit: Visit) -> bool:
         """Plant an epoch; if something stands there already, ask what."""
         planted = epochs.plant()

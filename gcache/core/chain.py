@@ -107,6 +107,7 @@ class Chain:
         """Forget what only the parent's threads can finish."""
         self.flights.after_fork()
         self.shadows.after_fork()
+        self._loading.after_fork()
         self._renewing.after_fork()
         self.removal.pending.after_fork()
         self.routes.policies.after_fork()
@@ -141,7 +142,7 @@ class Chain:
 
     def _hit(self, runtime: Runtime, visit: Visit, found: Kept) -> Outcome[Any]:
         use_case, step = visit.call.use_case, visit.steps[found.depth]
-        outcome = outcome_of(found.entry, step.tier.in_process and use_case.rules.copies)
+        outcome = outcome_of(found.entry, use_case.rules.copies)
         self._count(visit.call, Hit(use_case.name, use_case.key_type, step.tier.name))
         if outcome.error is None:
             self.shadows.consider(runtime, visit, step, found.entry)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 from gcache.core.calls import Shape, names_of
 from gcache.core.context import is_generator
 from gcache.core.entries import Raised
-from gcache.core.keeping import copying, outcome_of
+from gcache.core.keeping import Saying, copying, outcome_of
 from gcache.core.methods import VERBS, Method
 from gcache.core.missing import MISSING, Missing
 from gcache.core.runtime import Operation, is_awaited
@@ -147,11 +147,11 @@ class Behind:
 
     def beyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._call_or_none(args, kwargs)
-        return self.source(*args, **kwargs) if call is None else self.engine.read(call)
+        return self._bypassed(args, kwargs) if call is None else self.engine.read(call)
 
     async def abeyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._call_or_none(args, kwargs)
-        return await (self.source(*args, **kwargs) if call is None else self.engine.aread(call))
+        return await (self._abypassed(args, kwargs) if call is None else self.engine.aread(call))
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         self.engine.invalidate(*self._entity(args, kwargs), 0)
@@ -161,17 +161,25 @@ class Behind:
 
     def refresh(self, *args: Any, **kwargs: Any) -> Any:
         call = self._call_or_none(args, kwargs)
-        return self.source(*args, **kwargs) if call is None else self.engine.refresh(call)
+        return self._bypassed(args, kwargs) if call is None else self.engine.refresh(call)
 
     async def arefresh(self, *args: Any, **kwargs: Any) -> Any:
         call = self._call_or_none(args, kwargs)
-        return await (self.source(*args, **kwargs) if call is None else self.engine.arefresh(call))
+        return await (self._abypassed(args, kwargs) if call is None else self.engine.arefresh(call))
 
     def peek(self, *args: Any, **kwargs: Any) -> Any:
         return self._value(self.engine.peek(self._call(args, kwargs)) if self._may_peek() else None)
 
     async def apeek(self, *args: Any, **kwargs: Any) -> Any:
         return self._value(await self.engine.apeek(self._call(args, kwargs)) if self._may_peek() else None)
+
+    def _bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with Saying():  # so that what the source says is not taken for a word about a load around it
+            return self.source(*args, **kwargs)
+
+    async def _abypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with Saying():
+            return await self.source(*args, **kwargs)
 
     def _may_peek(self) -> bool:
         return self.engine.enabled.get() and not self.engine.is_closed

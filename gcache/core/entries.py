@@ -56,12 +56,35 @@ class Kept:
 
 
 class Raised:
-    """Stands in an entry for an exception that its load raised."""
+    """Stands in an entry for an exception that its load raised.
 
-    __slots__ = ("error",)
+    In memory the entry's own generation is a dead one, so that the hot path, which returns what it finds,
+    leaves it to the chain; `generation` is the entity's.
+    """
 
-    def __init__(self, error: Exception) -> None:
+    __slots__ = ("error", "generation")
+
+    def __init__(self, error: Exception, generation: Generation | None = None) -> None:
         self.error = error
+        self.generation = generation
+
+
+_NEVER_ALIVE = Generation()
+_NEVER_ALIVE.alive = False
+
+
+def barred(entry: Entry) -> Entry:
+    """Return an entry of an exception as it may lie in memory."""
+    raised = Raised(entry.value.error, entry.generation)
+    return Entry(raised, entry.began, entry.expires, entry.epoch, _NEVER_ALIVE, entry.load_sec)
+
+
+def is_alive(entry: Entry) -> bool:
+    """Tell whether an entry in memory was not invalidated."""
+    if type(entry.value) is Raised:
+        generation = entry.value.generation
+        return generation is not None and generation.alive
+    return entry.generation.alive
 
 
 def lifetime(ttl: float, expires: float, now: float) -> float:

@@ -31,6 +31,7 @@ class Flight:
         self.is_void = False
         self.is_circular = False
         self.is_late = False
+        self.began = 0.0
         self.thread = threading.get_ident()
         self.waits_for: set[Flight] = set()
         self._wakers: list[Callable[[], None]] = []

@@ -11,6 +11,7 @@ from gcache.core.checks import number
 from gcache.core.entries import Entry, Raised
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.missing import MISSING
+from gcache.core.raised import once_more
 from gcache.core.runtime import Outcome
 from gcache.errors import GCacheConfigError
 
@@ -56,7 +57,8 @@ def keep_for(ttl_sec: float | GCacheKeyConfig) -> None:
 
     Seconds shorten what the configuration says, and 0 keeps nothing. A GCacheKeyConfig takes the place of the
     configured TTLs, which may be longer, for this entry in the layers that the call passes. What is said last
-    counts. Where nothing is cached it does nothing. Raises GCacheConfigError.
+    counts. Where nothing is cached it does nothing; but a function that is called in a load while caching is
+    off speaks for that load. Raises GCacheConfigError.
     """
     if not isinstance(ttl_sec, GCacheKeyConfig) and number("ttl_sec", ttl_sec) < 0:
         raise GCacheConfigError(f"ttl_sec is {ttl_sec!r}: give seconds from 0, which keeps nothing.")
@@ -73,7 +75,7 @@ def worth_keeping(visit: Visit, loaded: Loaded, troubles: Troubles) -> Any:
         if not isinstance(error, rules.exceptions):
             return MISSING
         visit.steps = _said(visit.steps, visit.config.exception_ttl_sec)
-        value = Raised(error)
+        value = Raised(once_more(error))
     elif is_used_up(value):
         troubles.used_up(use_case, value)
         return MISSING
@@ -98,13 +100,18 @@ def outcome_of(entry: Entry, copies: bool = False) -> Outcome[Any]:
     """Return what the load of an entry came to, for one more caller. Raises what a copy of it raises."""
     value = entry.value
     if type(value) is Raised:
-        return Outcome(error=_once_more(value.error))
+        return Outcome(error=once_more(value.error))
     return Outcome(copy.deepcopy(value) if copies else value)
 
 
 def shared(outcome: Outcome[Any], copies: bool) -> Outcome[Any]:
     """Return the outcome of somebody else's load, for one more caller."""
-    return Outcome(copy.deepcopy(outcome.value)) if copies and outcome.error is None else outcome
+    if not copies or outcome.error is not None:
+        return outcome
+    try:
+        return Outcome(copy.deepcopy(outcome.value))
+    except Exception:  # nothing of this is kept, and all who asked at once have to share it
+        return outcome
 
 
 def copy_of(entry: Entry) -> Entry:
@@ -130,13 +137,3 @@ def _said(steps: tuple[Step, ...], said: float | GCacheKeyConfig) -> tuple[Step,
     else:
         changed = [step._replace(ttl=min(step.ttl, said)) for step in steps]
     return tuple(step for step in changed if step.ttl > 0)
-
-
-def _once_more(error: Exception) -> Exception:
-    """Return an exception like `error` without the traceback of who has raised it before."""
-    try:
-        twin = copy.copy(error)
-    except Exception:  # one that cannot be made of its own arguments
-        twin = error
-    is_alike = type(twin) is type(error) and twin.args == error.args
-    return (twin if is_alike else error).with_traceback(None)

@@ -10,6 +10,8 @@ from attrs import field, frozen
 from gcache.core.checks import EVERY_LAYER, by_layer, number, said_of
 from gcache.errors import GCacheConfigError
 
+_LONGEST_SEC = 86_400.0
+
 
 def _seconds(ttl_sec: Mapping[str, float]) -> Mapping[str, float]:
     checked = by_layer("ttl_sec", ttl_sec, "{CacheLayer.LOCAL: 5}, or use GCacheKeyConfig.enabled(5)")
@@ -44,9 +46,11 @@ def _from_0(_: object, attribute: Any, value: Any) -> None:
         raise GCacheConfigError(f"{attribute.name} is {value!r}: give a number from 0, which turns it off.")
 
 
-def _above_0(_: object, attribute: Any, value: Any) -> None:
-    if value is not None and number(attribute.name, value) <= 0:
-        raise GCacheConfigError(f"{attribute.name} is {value!r}: give seconds above 0, or leave it out.")
+def _limit(_: object, attribute: Any, value: Any) -> None:
+    if value is not None and not 0 < number(attribute.name, value) <= _LONGEST_SEC:
+        raise GCacheConfigError(
+            f"{attribute.name} is {value!r}: give seconds above 0, up to a day, or leave it out."
+        )
 
 
 def _fraction(_: object, attribute: Any, value: Any) -> None:
@@ -100,8 +104,8 @@ class GCacheKeyConfig:
     retry_load_sec: float = field(default=1, validator=_from_0, kw_only=True)
     stale_while_revalidate_sec: float = field(default=0, validator=_from_0, kw_only=True)
     refresh_ahead: float = field(default=0, validator=_from_0, kw_only=True)
-    soft_load_timeout_sec: float | None = field(default=None, validator=_above_0, kw_only=True)
-    load_timeout_sec: float | None = field(default=None, validator=_above_0, kw_only=True)
+    soft_load_timeout_sec: float | None = field(default=None, validator=_limit, kw_only=True)
+    load_timeout_sec: float | None = field(default=None, validator=_limit, kw_only=True)
     lease_sec: float = field(default=0, validator=_from_0, kw_only=True)
     exception_ttl_sec: float = field(default=10, validator=_from_0, kw_only=True)
 
@@ -109,12 +113,19 @@ class GCacheKeyConfig:
         for layer, percent in self.ramp.items():
             if percent > 0 and self.ttl(layer) is None:
                 raise GCacheConfigError(
-                    f"ramp of layer {layer!r} is {percent!r} without a ttl_sec: say how long to cache."
+                    f"ramp of layer {layer!r} is {percent!r}, but ttl_sec does not name it: say how long to "
+                    'cache there, or name the same layers in both. "*" is one of its own.'
                 )
         if self.soft_load_timeout_sec is not None and not self.stale_if_error_sec:
             raise GCacheConfigError(
                 "soft_load_timeout_sec is given without stale_if_error_sec, so there is nothing to serve "
                 "when it is over: say how old that may be, or use load_timeout_sec."
+            )
+        hard_sec = self.load_timeout_sec
+        if hard_sec is not None and (self.soft_load_timeout_sec or 0) > hard_sec:
+            raise GCacheConfigError(
+                f"soft_load_timeout_sec is {self.soft_load_timeout_sec!r}, and load_timeout_sec only "
+                f"{hard_sec!r}: make the soft one shorter, or leave it out."
             )
 
     @classmethod

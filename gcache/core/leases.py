@@ -54,13 +54,9 @@ class Leases:
             if outcome.error is not None:
                 self._troubles.gave_up(visit, tier, outcome.error)
                 break
-            has_waited = pause_sec > _FIRST_PAUSE_SEC
-            if outcome.value and has_waited and (entry := await self._brought(runtime, visit, tier)):
-                await self.release(runtime, visit, turn)
-                return Turn(entry=entry)
             if outcome.value:
-                self._tell(visit, tier, "held")
-                return turn
+                has_waited = pause_sec > _FIRST_PAUSE_SEC
+                return await self._have(runtime, visit, tier, turn, has_waited)
             if (stale := visit.servable(visit.config.stale_sec)) is not None:
                 return Turn(stale=stale)
             left_sec = deadline - self._clock()
@@ -72,6 +68,21 @@ class Leases:
                 return Turn(entry=entry)
         self._tell(visit, tier, "lapsed")
         return Turn()
+
+    async def _have(self, runtime: Runtime, visit: Visit, tier: Tier, turn: Turn, has_waited: bool) -> Turn:
+        """Go on with a lease; whoever has waited for it looks first whether the entry came meanwhile."""
+        try:
+            entry = await self._brought(runtime, visit, tier) if has_waited else None
+        except GeneratorExit:
+            raise
+        except BaseException:
+            await self.release(runtime, visit, turn)
+            raise
+        if entry is None:
+            self._tell(visit, tier, "held")
+            return turn
+        await self.release(runtime, visit, turn)
+        return Turn(entry=entry)
 
     async def _brought(self, runtime: Runtime, visit: Visit, tier: Tier) -> Entry | None:
         """Return the entry that another process has stored meanwhile."""

@@ -8,7 +8,7 @@ from gcache.core.events import Error, Load, Stale
 from gcache.core.flights import NOBODY, Flight, Leading
 from gcache.core.keeping import Loaded, Saying, is_used_up, outcome_of, shared, worth_keeping
 from gcache.core.missing import MISSING
-from gcache.core.runtime import Outcome
+from gcache.core.runtime import Outcome, is_cancellation
 from gcache.core.staleness import Throttle
 from gcache.errors import LoadTimeout
 
@@ -48,7 +48,7 @@ class Loading:
         self._troubles = around.troubles
         self._clock = around.clock
         self._now = around.now
-        self._late: set[Flight] = set()
+        self._late: set[Flight] = set()  # each leaves it when its load has ended
 
     async def load(self, runtime: Runtime, call: Call) -> Loaded:
         """Run the source, for one caller."""
@@ -72,24 +72,31 @@ class Loading:
         """Load, or wait for somebody who does."""
         while True:
             flight, is_mine = ticket.board((visit.epoch, visit.generation))
-            if is_mine and (flight.is_circular or not _is_timed(visit)):
+            if is_mine and (flight.is_circular or self._is_led_here(visit)):
                 return self._rescued(visit, await self.fly(runtime, visit, ticket, flight))
+            if is_mine and len(self._late) >= MOST_LATE:
+                ticket.retire(flight)
+                return self._turned_away(visit)
             try:
-                if is_mine and not self._send_off(runtime, visit, flight):
-                    return self._too_late(visit, flight)
+                if is_mine:
+                    self._send_off(runtime, visit, flight)
                 outcome = await self._wait(runtime, visit, flight, is_mine)
             finally:
                 ticket.leave_flight(flight)
+            if flight.is_late and self._clock() - flight.began > FLIGHT_LIMIT_SEC:
+                flight.is_void = True  # what hangs for so long is not waited for any more
+                ticket.retire(flight)
             if outcome is not None:
                 return outcome
 
     async def alone(self, runtime: Runtime, visit: Visit) -> Outcome[Any]:
         """Load for one caller, of whose value nothing may be stored."""
-        if not _is_timed(visit):
+        if self._is_led_here(visit):
             return (await self.load(runtime, visit.call)).outcome
+        if len(self._late) >= MOST_LATE:
+            return self._turned_away(visit)
         flight = Flight(None)
-        if not self._send_off(runtime, visit, flight):
-            return self._too_late(visit, flight)
+        self._send_off(runtime, visit, flight)
         outcome = await self._wait(runtime, visit, flight, True)
         return (await self.load(runtime, visit.call)).outcome if outcome is None else outcome
 
@@ -120,7 +127,12 @@ class Loading:
         self._recorder.record(Stale(use_case.name, use_case.key_type, stale.layer, reason))
         return outcome_of(stale.entry, use_case.rules.copies)
 
+    def after_fork(self) -> None:
+        """Forget the loads that only the parent's threads can finish."""
+        self._late = set()
+
     async def _lead(self, runtime: Runtime, visit: Visit, flight: Flight) -> Outcome[Any]:
+        flight.began = self._clock()
         if visit.config.lease_sec and not visit.unwritable:
             return await self._fly_in_turn(runtime, visit, flight)
         return await self._fly(runtime, visit, flight)
@@ -137,8 +149,8 @@ class Loading:
             outcome = self.serve(visit, turn.stale, "leased")
             flight.land(outcome)
             return outcome
-        await self.settle(runtime, visit)
         try:
+            await self.settle(runtime, visit)
             outcome = await self._fly(runtime, visit, flight)
         except GeneratorExit:
             raise
@@ -152,39 +164,51 @@ class Loading:
         began = self._now()
         with Leading(flight):
             loaded = await self.load(runtime, visit.call)
+        landed = shared(loaded.outcome, visit.call.use_case.rules.copies)
         kept = MISSING if flight.is_void else worth_keeping(visit, loaded, self._troubles)
         if kept is MISSING:
-            flight.land(loaded.outcome)
+            flight.land(landed)
+            if loaded.outcome.error is None and visit.kept is not None and not flight.is_void:
+                await self._storing.forget(runtime, visit, [step.tier for step in visit.steps])
             return loaded.outcome
+        if loaded.said is not None and self._authority is not None:
+            self._authority.expect(visit)
         entry = self._storing.entry(visit, kept, began, loaded.seconds)
         near = _near(visit)
         await self._storing.store(runtime, visit, entry, near)
-        flight.land(loaded.outcome)
+        flight.land(landed)
         await self._storing.store(runtime, visit, entry, [step for step in visit.steps if step not in near])
         return loaded.outcome
 
-    def _send_off(self, runtime: Runtime, visit: Visit, flight: Flight) -> bool:
-        """Have the flight flown beside its caller; False if too many of these have not come back."""
-        self._late = {late for late in self._late if not late.is_over}
+    def _is_led_here(self, visit: Visit) -> bool:
+        """Tell whether a load is to run in its caller's thread or task, who waits for it to the end."""
+        config = visit.config
+        if config.load_timeout_sec is not None:
+            return False
+        if config.soft_load_timeout_sec is None:
+            return True
+        return len(self._late) >= MOST_LATE and self._rescue(visit) is None
+
+    def _send_off(self, runtime: Runtime, visit: Visit, flight: Flight) -> None:
+        """Have the flight flown beside its caller."""
         ticket = self._flights.enter(visit.call.name)
 
         def after() -> None:
+            self._late.discard(flight)
             ticket.retire(flight)
             ticket.hand_in()
 
-        if len(self._late) >= MOST_LATE:
-            after()
-            return False
         flight.thread = NOBODY
         runtime.spawn(self._fly_beside(runtime, visit, flight), after)
-        return True
 
     async def _fly_beside(self, runtime: Runtime, visit: Visit, flight: Flight) -> None:
         flight.take_off()
         try:
             await self._lead(runtime, visit, flight)
-        except SystemExit as leaving:  # is raised where it was called for
-            flight.land(Outcome(error=cast("Exception", leaving)))
+        except BaseException as error:
+            if is_cancellation(error):
+                raise
+            flight.land(Outcome(error=cast("Exception", error)))  # it is raised where it was called for
 
     async def _wait(
         self, runtime: Runtime, visit: Visit, flight: Flight, is_mine: bool
@@ -202,27 +226,35 @@ class Loading:
         if could_wait and not flight.is_over:
             could_wait = await runtime.landed(flight, left_sec)
         if flight.outcome is not None:
-            if is_mine:
-                return self._rescued(visit, flight.outcome)
-            if not is_used_up(flight.outcome.value):
+            if is_mine or not is_used_up(flight.outcome.value):
                 return self._rescued(visit, shared(flight.outcome, visit.call.use_case.rules.copies))
-        elif flight.is_over:
+        elif flight.is_over and not is_mine:
             return None
-        elif could_wait and hard_sec is not None:
+        elif could_wait and hard_sec is not None and not flight.is_over:
             return self._too_late(visit, flight)
         return (await self.load(runtime, visit.call)).outcome
 
     def _too_late(self, visit: Visit, flight: Flight) -> Outcome[Any]:
         """Do without a load that takes too long. It goes on, and what it brings is stored."""
         flight.is_late = True
-        self._late.add(flight)
-        stale = self._rescue(visit)
-        if stale is not None:
-            return self.serve(visit, stale, "slow")
+        if not flight.is_over:
+            self._late.add(flight)
         name, limit_sec = visit.call.use_case.name, visit.config.load_timeout_sec or 0
-        return Outcome(
-            error=LoadTimeout(f"The source of use case {name!r} has not answered within {limit_sec:g} s.")
+        return self._instead(
+            visit, f"The source of use case {name!r} has not answered within {limit_sec:g} s."
         )
+
+    def _turned_away(self, visit: Visit) -> Outcome[Any]:
+        """Do without a load that nobody can wait for, since too many have not come back."""
+        name = visit.call.use_case.name
+        return self._instead(
+            visit,
+            f"The source of use case {name!r} is not asked, as {MOST_LATE} loads of this instance are late.",
+        )
+
+    def _instead(self, visit: Visit, why: str) -> Outcome[Any]:
+        stale = self._rescue(visit)
+        return Outcome(error=LoadTimeout(why)) if stale is None else self.serve(visit, stale, "slow")
 
     def _rescue(self, visit: Visit) -> staleness.Stale | None:
         """Return what may be served if a load does not bring anything in time."""
@@ -238,10 +270,6 @@ class Loading:
             return outcome
         self.failed(visit, error)
         return self.serve(visit, stale, "error")
-
-
-def _is_timed(visit: Visit) -> bool:
-    return visit.config.load_timeout_sec is not None or visit.config.soft_load_timeout_sec is not None
 
 
 def _near(visit: Visit) -> list[Step]:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from gcache.core import epochs
-from gcache.core.entries import Kept
+from gcache.core.entries import Kept, is_alive
 from gcache.core.staleness import Stale
 from gcache.errors import LayerSkipped
 
@@ -60,7 +60,7 @@ class Lookup:
         except Exception as error:
             self._troubles.gave_up(visit, tier, error)
             return None
-        return kept if kept is not None and kept.entry.generation.alive else None
+        return kept if kept is not None and is_alive(kept.entry) else None
 
     async def get(self, runtime: Runtime, visit: Visit, tier: Tier) -> Kept | None:
         """Read one layer out of process: the entry, and with it the epoch if the entity is tracked."""

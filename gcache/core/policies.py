@@ -45,6 +45,7 @@ class Policies:
             self._provider = Operation(awaitable=call) if is_awaited(call) else Operation(call)
         self._refresh_sec = refresh_sec
         self._tiers = tiers
+        self.has_authority = tiers[-1].is_authority
         self._clock = around.clock
         self._troubles = around.troubles
         self._is_bus_there = is_bus_there

@@ -1,8 +1,9 @@
-"""Exceptions as bytes: their class by name, their arguments and attributes. Loading runs none of it."""
+"""Exceptions made again: of their class, arguments and attributes, without running any of their code."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MemberDescriptorType
+from typing import TYPE_CHECKING, Any
 
 from gcache.errors import SerializationError
 
@@ -12,10 +13,9 @@ if TYPE_CHECKING:
 
 def dumped(error: Exception, serializer: Serializer, classes: tuple[type[Exception], ...]) -> bytes:
     """Return bytes that `loaded` makes an exception of which is like `error`. Raises SerializationError."""
-    state = {name: value for name, value in vars(error).items() if name != "__notes__"}
-    data = serializer.dump([_name(type(error)), list(error.args), state])
+    data = serializer.dump([_name(type(error)), list(error.args), _attributes(error)])
     twin = loaded(data, serializer, classes)
-    if type(twin) is not type(error) or twin.args != error.args or str(twin) != str(error):
+    if not _are_alike(twin, error):
         raise SerializationError(
             f"{type(error).__name__} would not come back as it is: let it keep all it knows in its arguments "
             "and attributes."
@@ -36,6 +36,46 @@ def loaded(data: bytes, serializer: Serializer, classes: tuple[type[Exception], 
     error.args = tuple(args)
     vars(error).update(state)
     return error
+
+
+def once_more(error: Exception) -> Exception:
+    """Return an exception like `error`, without the traceback and the notes of who has raised it before.
+
+    One that cannot be made again is returned as it is, without its traceback.
+    """
+    try:
+        twin = type(error).__new__(type(error), *error.args)
+        twin.args = error.args
+        vars(twin).update(_attributes(error))
+        if _are_alike(twin, error):
+            return twin
+    except Exception:
+        pass
+    return error.with_traceback(None)
+
+
+def _attributes(error: Exception) -> dict[str, Any]:
+    return {name: value for name, value in vars(error).items() if name != "__notes__"}
+
+
+def _are_alike(twin: Exception, error: Exception) -> bool:
+    """Tell whether two exceptions are the same but for where they were raised, as far as pickling knows."""
+    return (
+        type(twin) is type(error)
+        and str(twin) == str(error)
+        and (twin.args, _attributes(twin), _slots(twin)) == (error.args, _attributes(error), _slots(error))
+    )
+
+
+def _slots(error: Exception) -> list[Any]:
+    """Return what an exception knows besides: in slots of its class, or of the interpreter's own."""
+    names = [
+        name
+        for cls in type(error).__mro__
+        for name, member in vars(cls).items()
+        if isinstance(member, MemberDescriptorType)
+    ]
+    return [getattr(error, name, None) for name in names]
 
 
 def _name(cls: type) -> str:

@@ -96,7 +96,8 @@ class Renewing:
             flight, is_mine = ticket.board((visit.epoch, visit.generation))
             if is_mine:
                 outcome = await self._loading.fly(runtime, visit, ticket, flight)
-                if outcome.error is not None:
+                rules = visit.call.use_case.rules
+                if outcome.error is not None and not isinstance(outcome.error, rules.exceptions):
                     self._loading.failed(visit, outcome.error)
             else:
                 ticket.leave_flight(flight)

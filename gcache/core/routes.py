@@ -32,6 +32,7 @@ class Routes:
         self._keys = keys
         self._generations = generations
         self._pending = pending
+        self._has_authority = policies.has_authority
         self._clock = around.clock
 
     async def of(self, runtime: Runtime, call: Call) -> Visit | str:
@@ -50,6 +51,7 @@ class Routes:
         if not steps:
             return "cut_off" if use_case.is_shut else "ramped_down"
         visit = Visit(call, steps, entity, self._generations.of(entity), policy.config)
+        visit.unvouched = entity is not None and visit.epoch_key is None and self._has_authority
         if entity is not None and entity in self._pending:
             visit.unwritable, visit.reason = True, "pending"
         elif entity is not None and self._generations.held(entity, self._clock()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from gcache.core.runtime import is_awaited
 from gcache.errors import DecorationError
 
 
@@ -23,7 +24,7 @@ class Rules(NamedTuple):
 def rules_of(exceptions: Any, cache_if: Callable[[Any], object] | None, isolate: object) -> Rules:
     """Return what the arguments of a decorator say. Raises DecorationError."""
     given: Any = exceptions
-    if isinstance(exceptions, type) or not isinstance(exceptions, Iterable):
+    if isinstance(exceptions, type | str) or not isinstance(exceptions, Iterable):
         raise DecorationError(
             f"cache_exceptions is {exceptions!r}: give a tuple of exception classes, as in (NotFound,)."
         )
@@ -33,6 +34,10 @@ def rules_of(exceptions: Any, cache_if: Callable[[Any], object] | None, isolate:
             raise DecorationError(f"cache_exceptions has {cls!r}: name classes derived from Exception.")
     if cache_if is not None and not callable(cache_if):
         raise DecorationError(f"cache_if is {cache_if!r}: give a function of the loaded value.")
+    if cache_if is not None and is_awaited(cache_if):
+        raise DecorationError(
+            f"cache_if is {cache_if!r}, which is async: give a function that answers at once."
+        )
     if isolate not in (None, "copy"):
         raise DecorationError(f'isolate is {isolate!r}: give "copy", or leave it out.')
     return Rules(classes, cache_if, isolate == "copy")

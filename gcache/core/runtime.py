@@ -61,6 +61,13 @@ def is_awaited(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called_as)
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether `error` ends the one who runs, and says nothing of what was run."""
+    import asyncio
+
+    return isinstance(error, GeneratorExit | asyncio.CancelledError)
+
+
 class Outcome(Generic[R]):
     """What came of an operation: a value, or the exception that it raised.
 
@@ -164,7 +171,7 @@ class LoopRuntime:
 
     def __init__(self) -> None:
         self._blocking = Limit(math.inf, "gcache-blocking")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Callable[[], object] | None] = {}
 
     async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:
         try:
@@ -205,11 +212,21 @@ class LoopRuntime:
     def spawn(self, work: Coroutine[Any, Any, None], after: Callable[[], object] | None = None) -> None:
         import asyncio
 
+        self._forget_closed_loops()
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = after
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        after = self._tasks.pop(task, None)
         if after is not None:
-            task.add_done_callback(lambda _: after())
+            after()
+
+    def _forget_closed_loops(self) -> None:
+        """Let go of tasks whose loop was closed without their being cancelled: they never end."""
+        for task in tuple(self._tasks):
+            if task.get_loop().is_closed():
+                self._end(task)
 
     async def _within(
         self, limit: Limit, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs
@@ -240,7 +257,7 @@ class LoopRuntime:
     def after_fork(self) -> None:
         """Forget threads and tasks that only the parent has."""
         self._blocking.after_fork()
-        self._tasks = set()
+        self._tasks = {}
 
 
 def _outcome_of(call: Callable[[], R]) -> Callable[[], Outcome[R]]:

@@ -9,6 +9,7 @@ from weakref import WeakSet
 from gcache.core import epochs
 from gcache.core.context import Switch
 from gcache.core.events import Shadow
+from gcache.core.keeping import Saying
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ class Shadows:
 
     async def _shadow(self, runtime: Runtime, sample: _Sample) -> None:
         try:
-            with Switch(self._enabled, False):  # so that what the source calls asks its source as well
+            with (
+                Switch(self._enabled, False),
+                Saying(),
+            ):  # so that what the source calls asks its source as well
                 result = await self._compare(runtime, sample)
             if result != "mismatch" or await self._still_counts(runtime, sample):
                 self._tell(sample, result)

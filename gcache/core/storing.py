@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gcache.core.entries import Entry, Raised, lifetime
+from gcache.core.entries import Entry, Raised, barred, lifetime
 from gcache.core.keeping import copy_of
 from gcache.core.runtime import Operation
 from gcache.core.staleness import ahead_sec
@@ -89,8 +89,9 @@ class Storing:
             except Exception as error:
                 self._troubles.refused(visit.call.use_case, tier, error)
                 return None
-        # What raises is not for the hot path, which returns what it finds.
         is_raised = isinstance(entry.value, Raised)
+        if is_raised:
+            entry = barred(entry)
         ahead = life_sec if is_raised else ahead_sec(entry.load_sec, config.refresh_ahead)
         if not ahead and not config.stale_sec:
             return await tier.attempt(runtime, "put", {name: entry}, life_sec)

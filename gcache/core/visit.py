@@ -41,9 +41,9 @@ class Visit:
     """A call, the layers that it passes, and what they said.
 
     `epoch_key` is None for a call that no authority has a say in: an untracked one, or one that the
-    authority is ramped down for. `unwritable` says that nothing may be stored: the authority could not
-    be asked, or a hold stands. `kept` is what a layer keeps of an entry beyond its life. `shortening` is
-    what chance leaves of the TTLs.
+    authority is ramped down for, which is `unvouched`. `unwritable` says that nothing may be stored: the
+    authority could not be asked, or a hold stands. `kept` is what a layer keeps of an entry beyond its life.
+    `shortening` is what chance leaves of the TTLs.
     """
 
     __slots__ = (
@@ -58,6 +58,7 @@ class Visit:
         "reason",
         "shortening",
         "steps",
+        "unvouched",
         "unwritable",
     )
 
@@ -79,6 +80,7 @@ class Visit:
         self.reason = "absent"
         self.failed: set[Tier] = set()
         self.unwritable = False
+        self.unvouched = False
         self.kept: Stale | None = None
         self.shortening = 0.0
 
@@ -99,7 +101,9 @@ class Visit:
         What was invalidated is not served, nor what nobody can vouch for while the authority is away.
         """
         kept = self.kept
-        if kept is None or kept.age_sec >= window_sec or not kept.entry.generation.alive or self.unwritable:
+        if kept is None or kept.age_sec >= window_sec or not kept.entry.generation.alive:
+            return None
+        if self.unwritable or self.unvouched:
             return None
         if self.epoch_key is not None and not epochs.lives(kept.entry.epoch, self.epoch):
             return None

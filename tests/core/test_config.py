@@ -77,7 +77,7 @@ class TestKeyConfig:
     @pytest.mark.parametrize("ttl_sec", [{}, {"remote": 5}])
     def test_ramp_without_ttl(self, ttl_sec: dict[str, float]) -> None:
         """A ramp for a layer without a life is an error, and says what is missing."""
-        with pytest.raises(GCacheConfigError, match="without a ttl_sec"):
+        with pytest.raises(GCacheConfigError, match="ttl_sec does not name it"):
             GCacheKeyConfig(ttl_sec=ttl_sec, ramp={"local": 100})
 
     def test_no_ramp_needs_no_ttl(self) -> None:
@@ -213,6 +213,7 @@ def test_decoded_responses() -> None:
         ("retry_load_sec", "1"),
         ("refresh_ahead", True),
         ("load_timeout_sec", 0),
+        ("load_timeout_sec", 1e10),
         ("soft_load_timeout_sec", -1),
         ("lease_sec", None),
         ("exception_ttl_sec", math.nan),
@@ -222,6 +223,12 @@ def test_unmeant_for_a_use_case(field: str, value: Any) -> None:
     """What cannot be meant is an error that names the field."""
     with pytest.raises(GCacheConfigError, match=field):
         GCacheKeyConfig(**{field: value})
+
+
+def test_soft_limit_beyond_the_hard_one() -> None:
+    """A soft limit that the hard one forestalls is refused."""
+    with pytest.raises(GCacheConfigError, match="make the soft one shorter"):
+        GCacheKeyConfig(soft_load_timeout_sec=2, load_timeout_sec=1, stale_if_error_sec=5)
 
 
 def test_soft_limit_without_a_window() -> None:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import logging
 import pickle
 import traceback
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gcache import MISSING, DecorationError, GCacheConfigError, GCacheKeyConfig, JsonSerializer, keep_for
+from gcache import (
+    MISSING,
+    DecorationError,
+    GCacheConfigError,
+    GCacheKeyConfig,
+    JsonSerializer,
+    MemoryLayer,
+    keep_for,
+)
 from gcache.core.events import Miss
 from tests.core.layers import SyncLayer
 from tests.core.stage import Clock, Recorded, Source, SyncSide
@@ -17,7 +28,7 @@ from tests.core.stage import Clock, Recorded, Source, SyncSide
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gcache import GCache, MemoryLayer
+    from gcache import GCache
 
 
 class NotFound(Exception):
@@ -26,6 +37,14 @@ class NotFound(Exception):
 
 class NotFoundHere(NotFound):
     def __init__(self, place: str, *, code: int) -> None:
+        super().__init__(place)
+        self.code = code
+
+
+class Slotted(Exception):
+    __slots__ = ("code",)
+
+    def __init__(self, place: str, code: int = 0) -> None:
         super().__init__(place)
         self.code = code
 
@@ -41,6 +60,10 @@ class Unfaithful(NotFound):
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
         return {}
+
+
+async def async_judge(value: object) -> bool:
+    return bool(value)
 
 
 def raised(get_user: Any, *args: Any) -> Exception:
@@ -120,6 +143,65 @@ class TestExceptions:
             depths = [len(traceback.extract_tb(raised(get_user, 1).__traceback__)) for _ in range(3)]
 
         assert 1 == len(set(depths))
+
+    def test_never_returned(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
+        """A call that is looking in memory while an exception is stored there does not return it."""
+        gcache = make_gcache(config_refresh_sec=1000)
+        source = Source("value", NotFound("gone"))
+        get_user = SyncSide().cached(gcache, source, cache_exceptions=(NotFound,))
+        layer = gcache._engine.memory
+        assert isinstance(layer, MemoryLayer)
+        with gcache.enable():
+            get_user(1)
+            name = gcache._engine.keys.build(get_user.key(1))
+            with pytest.raises(NotFound):
+                get_user.refresh(1)
+
+        for now in (clock.now - 1, clock.now, float("-inf")):
+            entry = layer.find(name, now)
+            assert entry is None or not entry.generation.alive
+
+    def test_frames(self, gcache: GCache, side: Any) -> None:
+        """What is kept holds on to nothing that its load had at hand, and gathers no notes."""
+
+        class Thing:
+            pass
+
+        things: list[weakref.ref[Thing]] = []
+
+        def fail() -> None:
+            thing = Thing()
+            things.append(weakref.ref(thing))
+            raise NotFound("gone")
+
+        source = Source()
+        source.before = fail
+        get_user = side.cached(gcache, source, cache_exceptions=(NotFound,))
+        with gcache.enable():
+            raised(get_user, 1).add_note("once")
+            gc.collect()
+
+            assert [None] == [thing() for thing in things]
+            assert not hasattr(raised(get_user, 1), "__notes__")
+
+    @pytest.mark.parametrize(
+        "error", [Slotted("shelf", 404), ImportError("no", name="a", path="b")], ids=repr
+    )
+    def test_slots(
+        self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any], error: Any
+    ) -> None:
+        """What an exception knows besides its arguments is not lost."""
+        gcache = make_gcache(layers=layers)
+        get_user = side.cached(gcache, Source(error, error), cache_exceptions=(Slotted, ImportError))
+        names = ("code",) if isinstance(error, Slotted) else ("name", "path")
+
+        with gcache.enable():
+            for _ in range(2):
+                with pytest.raises(type(error)) as caught:
+                    get_user(1)
+                assert [getattr(error, name) for name in names] == [
+                    getattr(caught.value, name) for name in names
+                ]
 
     def test_peek(self, gcache: GCache, side: Any) -> None:
         """An exception is no value: peeking finds none."""
@@ -225,10 +307,31 @@ class TestCacheIf:
             assert [1, 2] == [get_user(1), get_user(1)]
         assert "because its cache_if failed: TypeError" in caplog.text
 
-    def test_refused(self, gcache: GCache, side: Any) -> None:
-        """What cannot be called is refused at decoration."""
+    def test_stale(
+        self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any], clock: Clock
+    ) -> None:
+        """A later value that is not kept ends what was kept to be served stale."""
+        gcache = make_gcache(
+            layers=layers,
+            cache_config_provider=lambda key: GCacheKeyConfig(
+                ttl_sec={"*": 60}, ramp={"*": 100}, stale_if_error_sec=30
+            ),
+        )
+        source = Source("old", "", LookupError("down"))
+        get_user = side.cached(gcache, source, cache_if=lambda value: value != "")
+
+        with gcache.enable():
+            get_user(1)
+            clock.advance(61)
+            assert "" == get_user(1)
+            with pytest.raises(LookupError):
+                get_user(1)
+
+    @pytest.mark.parametrize("wrong", [True, async_judge], ids=["bool", "async"])
+    def test_refused(self, gcache: GCache, side: Any, wrong: Any) -> None:
+        """What cannot be called, or does not answer at once, is refused at decoration."""
         with pytest.raises(DecorationError, match="cache_if"):
-            side.cached(gcache, Source(), cache_if=True)
+            side.cached(gcache, Source(), cache_if=wrong)
 
 
 class TestKeepFor:
@@ -310,6 +413,16 @@ class TestKeepFor:
             assert ["outer", "outer"] == [outer(1), outer(1)]
             assert [2, 3] == [inner(1), inner(1)]
 
+    def test_bypassed(self, gcache: GCache, side: Any) -> None:
+        """What a function says that is not cached itself counts for no load around it."""
+        inner, _ = self.cached(gcache, SyncSide(), 0)
+        source = Source("outer", "again")
+        source.before = lambda: inner(object())  # no key can be built for it
+        outer = side.cached(gcache, source, use_case="Outer")
+
+        with gcache.enable():
+            assert ["outer", "outer"] == [outer(1), outer(1)]
+
     def test_not_cached(self, gcache: GCache, side: Any) -> None:
         """Where nothing is cached it does nothing."""
         get_user, _ = self.cached(gcache, side, 5)
@@ -337,6 +450,30 @@ class TestIsolate:
                 value = get_user(1)
                 assert {"tags": ["a"]} == value
                 value["tags"].append("b")
+
+    def test_one_flight(self, make_gcache: Callable[..., GCache]) -> None:
+        """Those who share a load do not share its value."""
+        gcache, gate = make_gcache(), asyncio.Event()
+
+        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser", isolate="copy")
+        async def get_user(user_id: int) -> list[int]:
+            await gate.wait()
+            return [1]
+
+        async def ask() -> list[int]:
+            value = await get_user(1)
+            seen = list(value)
+            value.clear()
+            return seen
+
+        async def main() -> list[list[int]]:
+            with gcache.enable():
+                tasks = [asyncio.create_task(ask()) for _ in range(5)]
+                await asyncio.sleep(0)
+                gate.set()
+                return await asyncio.gather(*tasks)
+
+        assert [[1]] * 5 == asyncio.run(main())
 
     def test_shared_by_default(self, gcache: GCache, side: Any) -> None:
         """Without it memory gives back the very object."""

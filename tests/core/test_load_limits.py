@@ -11,7 +11,8 @@ import pytest
 from gcache import GCacheKeyConfig, LoadTimeout
 from gcache.conformance.waiting import wait_until
 from gcache.core.events import Stale
-from gcache.core.loading import MOST_LATE
+from gcache.core.loading import FLIGHT_LIMIT_SEC, MOST_LATE
+from gcache.core.threads import Helpers
 from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide, in_threads
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def limited(**fields: Any) -> Callable[[Any], GCacheKeyConfig]:
 HARD = limited(load_timeout_sec=0.01)
 PATIENT = limited(load_timeout_sec=PATIENCE_SEC)
 SOFT = limited(soft_load_timeout_sec=0.01, stale_if_error_sec=30)
+
+
+class Abort(BaseException):
+    """What is no Exception, and ends whoever meets it."""
 
 
 class SlowSource(Source):
@@ -163,13 +168,81 @@ class TestHard:
         assert [1] * 64 == in_threads(64, ask)
         assert 1 == source.loads
 
-    def test_exit(self, make_gcache: Callable[..., GCache], side: Any) -> None:
-        """A source that ends its caller ends it where it was called."""
+    @pytest.mark.parametrize("error", [SystemExit(3), Abort(3)], ids=["exit", "own"])
+    def test_exit(self, make_gcache: Callable[..., GCache], error: BaseException) -> None:
+        """A source that ends its caller, by whatever is no Exception, ends it where it was called."""
         gcache = make_gcache(cache_config_provider=PATIENT)
-        get_user = SyncSide().cached(gcache, Source(SystemExit(3)))
+        get_user = SyncSide().cached(gcache, source := Source(error))
 
-        with gcache.enable(), pytest.raises(SystemExit, match="3"):
+        with gcache.enable(), pytest.raises(type(error), match="3"):
             get_user(1)
+        assert 1 == source.loads
+
+    def test_cancelled_within(self, make_gcache: Callable[..., GCache]) -> None:
+        """A source that awaits what is cancelled is cancelled, and not run again and again."""
+        gcache, loads = make_gcache(cache_config_provider=PATIENT), 0
+
+        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser")
+        async def get_user(user_id: int) -> None:
+            nonlocal loads
+            loads += 1
+            raise asyncio.CancelledError
+
+        async def main() -> None:
+            with gcache.enable():
+                await get_user(1)
+
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(main())
+        assert loads <= 2
+
+    def test_no_thread(self, make_gcache: Callable[..., GCache], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where no thread can be had, the caller loads by itself."""
+
+        def start(self: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        gcache = make_gcache(cache_config_provider=PATIENT)
+        get_user = SyncSide().cached(gcache, source := Source())
+        monkeypatch.setattr("gcache.core.threads.helpers", Helpers())
+        monkeypatch.setattr("gcache.core.runtime.helpers", Helpers())
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+        with gcache.enable():
+            assert 1 == get_user(1)
+        assert 1 == source.loads
+
+    def test_given_up(self, make_gcache: Callable[..., GCache], source: SlowSource, clock: Clock) -> None:
+        """A load that hangs for ever is given up after a while, and its late value is not stored."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=HARD), True
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable():
+            with pytest.raises(LoadTimeout):
+                get_user(1)
+            source.is_slow = False
+            clock.advance(FLIGHT_LIMIT_SEC + 1)
+            with pytest.raises(LoadTimeout):
+                get_user(1)
+
+            assert 2 == get_user(1)
+            source.gate.set()
+            SyncSide().settle(gcache)
+            assert 2 == get_user(1)
+
+    def test_after_fork(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
+        """A child does not count its parent's late loads."""
+        gcache, source.is_slow = make_gcache(cache_config_provider=HARD), True
+        get_user = SyncSide().cached(gcache, source)
+        with gcache.enable():
+            for user in range(MOST_LATE):
+                with pytest.raises(LoadTimeout):
+                    get_user(user)
+            source.is_slow = False
+
+            gcache._engine.chain.after_fork()
+
+            assert MOST_LATE + 1 == get_user(MOST_LATE)
 
     def test_most(self, make_gcache: Callable[..., GCache], source: SlowSource) -> None:
         """While as many loads are late as may be, no further one is begun, and its caller knows at once."""
@@ -213,6 +286,23 @@ class TestHard:
 
 
 class TestSoft:
+    def test_many_late(self, make_gcache: Callable[..., GCache], source: SlowSource, clock: Clock) -> None:
+        """With a soft limit alone, whoever has nothing stale loads by itself while many loads are late."""
+        gcache = make_gcache(cache_config_provider=SOFT)
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable():
+            for user in range(MOST_LATE):
+                get_user(user)
+            clock.advance(61)
+            source.is_slow = True
+            stale = [get_user(user) for user in range(MOST_LATE)]
+            source.is_slow = False
+
+            assert [*range(1, MOST_LATE + 1)] == stale
+            assert source.loads + 1 == get_user(MOST_LATE)
+        assert threading.get_ident() == source.threads[-1]
+
     def test_served(
         self, make_gcache: Callable[..., GCache], source: SlowSource, clock: Clock, recorded: Recorded
     ) -> None:

@@ -165,6 +165,25 @@ class TestIfError:
 
         assert ["down" if is_tracked else "old"] == seen
 
+    def test_authority_left_out(
+        self, make_gcache: Callable[..., GCache], side: Any, local: MemoryLayer[Any], clock: Clock
+    ) -> None:
+        """A tracked use case that leaves the authority out serves nothing after its life."""
+        gcache = make_gcache(
+            layers=[local, SyncLayer("remote", clock)],
+            cache_config_provider=lambda key: GCacheKeyConfig(
+                ttl_sec={"local": TTL_SEC}, ramp={"local": 100}, stale_if_error_sec=WINDOW_SEC
+            ),
+        )
+        get_user = side.cached(gcache, Source("old", LookupError("down")), track_for_invalidation=True)
+
+        with gcache.enable():
+            get_user(1)
+            clock.advance(TTL_SEC + 1)
+
+            with pytest.raises(LookupError):
+                get_user(1)
+
     def test_logged(
         self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
