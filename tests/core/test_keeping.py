@@ -469,7 +469,8 @@ class TestIsolate:
         async def main() -> list[list[int]]:
             with gcache.enable():
                 tasks = [asyncio.create_task(ask()) for _ in range(5)]
-                await asyncio.sleep(0)
+                for _ in range(20):
+                    await asyncio.sleep(0)
                 gate.set()
                 return await asyncio.gather(*tasks)
 
