@@ -198,7 +198,7 @@ class Loading:
             ticket.retire(flight)
             ticket.hand_in()
 
-        flight.thread = NOBODY
+        flight.thread, flight.began = NOBODY, self._clock()
         runtime.spawn(self._fly_beside(runtime, visit, flight), after)
 
     async def _fly_beside(self, runtime: Runtime, visit: Visit, flight: Flight) -> None:
