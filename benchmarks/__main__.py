@@ -20,6 +20,7 @@ _JOBS = (
     "disabled",
     "redis_hit",
     "redis_hit_async",
+    "redis_hit_many",
     "startup",
     "miss",
     "memory_worst",

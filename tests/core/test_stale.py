@@ -184,6 +184,29 @@ class TestIfError:
             with pytest.raises(LookupError):
                 get_user(1)
 
+    def test_layer_that_keeps_nothing(
+        self, make_gcache: Callable[..., GCache], side: Any, clock: Clock
+    ) -> None:
+        """An in-process layer that cannot keep entries beyond their lives is used as it is."""
+
+        class Plain(MemoryLayer[Any]):
+            keep = None  # type: ignore[assignment]
+            find_kept = None  # type: ignore[assignment]
+
+        gcache = make_gcache(layers=[Plain(clock=clock.monotonic)], cache_config_provider=IF_ERROR)
+        get_user = side.cached(
+            gcache, Source(1, KeyError(), KeyError(), LookupError("down")), cache_exceptions=(KeyError,)
+        )
+
+        with gcache.enable():
+            assert [1, 1] == [get_user(1), get_user(1)]
+            for _ in range(2):
+                with pytest.raises(KeyError):
+                    get_user(2)
+            clock.advance(TTL_SEC + 1)
+            with pytest.raises(LookupError, match="down"):
+                get_user(1)
+
     def test_logged(
         self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, caplog: pytest.LogCaptureFixture
     ) -> None:
