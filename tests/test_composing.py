@@ -59,7 +59,7 @@ def texts(server: Server) -> list[str]:
 
 def keep_for(**ttl_sec: float) -> Callable[[Any], GCacheKeyConfig]:
     """Return a provider that has these layers keep everything for so many seconds."""
-    return lambda key: GCacheKeyConfig(ttl_sec=ttl_sec, ramp=dict.fromkeys(ttl_sec, 100))
+    return lambda key: GCacheKeyConfig(ttl_sec=ttl_sec, ramp=dict.fromkeys(ttl_sec, 100), ttl_jitter=0)
 
 
 def every_call(recorded: Recorded) -> list[str]:

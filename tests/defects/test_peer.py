@@ -369,7 +369,7 @@ class TestClocks:
             after = other.get(TRACKED, source)
 
         [entry] = [name for name in lifetimes_ms if "#GetUser" in name]
-        assert 7 * DAY_SEC * 1000 - 60_000 < lifetimes_ms[entry]
+        assert 0.9 * 7 * DAY_SEC * 1000 - 60_000 < lifetimes_ms[entry]
         assert lifetimes_ms[entry] <= min(lifetimes_ms.values())
         assert {entry} == names_left
         assert 2 == after
