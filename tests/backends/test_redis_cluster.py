@@ -54,7 +54,11 @@ class Slot:
         self._cluster = cluster
 
     def hand_to(self, node: Server) -> None:
-        """Have all nodes know that the slot, which is empty, is this one's."""
+        """Have all nodes know that the slot, which is empty, is this one's.
+
+        With the highest epoch its word counts against what the last owner has said a moment ago.
+        """
+        node.command("CLUSTER", "BUMPEPOCH")
         node_id = node.command("CLUSTER", "MYID").decode()
         for told in (node, *self._cluster.nodes):
             told.command("CLUSTER", "SETSLOT", SLOT, "NODE", node_id)
