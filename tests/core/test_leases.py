@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,26 @@ class TestHeld:
 
         with elsewhere.here.enable(), pytest.raises(LookupError):
             get_user(1)
+
+        assert [] == leases(remote)
+
+    async def test_cancelled(self, make_gcache: Callable[..., GCache], remote: SyncLayer) -> None:
+        """A holder that is cancelled gives the lease back."""
+        gcache = make_gcache(layers=[remote], cache_config_provider=lambda key: CONFIG)
+        gate = asyncio.Event()
+
+        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser")
+        async def get_user(user_id: int) -> None:
+            await gate.wait()
+
+        with gcache.enable():
+            task = asyncio.create_task(get_user(1))
+            while not leases(remote):
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
 
         assert [] == leases(remote)
 
