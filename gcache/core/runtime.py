@@ -226,8 +226,6 @@ class LoopRuntime:
         """Let go of tasks whose loop was closed without their being cancelled: they never end."""
         for task in tuple(self._tasks):
             if task.get_loop().is_closed():
-                with suppress(Exception):  # a source of somebody's own may not want to end
-                    cast("Coroutine[Any, Any, None]", task.get_coro()).close()
                 self._end(task)
 
     async def _within(

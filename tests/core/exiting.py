@@ -255,6 +255,7 @@ def at_the_end(process: Process) -> None:
 
 def main(port: str, state: str, *sides: str) -> None:
     logging.getLogger("gcache").setLevel(logging.CRITICAL + 1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what runs in background ignore it
     for side in sides:
         globals()[state](Process(side, port))
         print(side, flush=True)

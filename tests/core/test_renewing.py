@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -174,36 +173,6 @@ class TestAhead:
 
 
 class TestBounds:
-    def test_closed_loop(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
-        """A renewal whose loop was closed without being cancelled is let go of when the next one begins."""
-        gcache = make_gcache(cache_config_provider=revalidating)
-        gates: list[asyncio.Event] = []
-
-        @gcache.cached(key_type="user_id", id_arg="user_id", use_case="GetUser")
-        async def get_user(user_id: int) -> float:
-            for gate in gates:
-                await gate.wait()
-            return clock.now
-
-        async def read(user_id: int) -> float:
-            with gcache.enable():
-                value = await get_user(user_id)
-            for _ in range(20):
-                await asyncio.sleep(0)
-            return value
-
-        first = [asyncio.run(read(user_id)) for user_id in (1, 2)]
-        clock.advance(61)
-        gates.append(asyncio.Event())
-        loop = asyncio.new_event_loop()
-        loop.run_until_complete(read(1))
-        loop.close()
-        gates.clear()
-        for user_id in (2, 1):
-            asyncio.run(read(user_id))
-
-        assert [value + 61 for value in first] == [asyncio.run(read(user_id)) for user_id in (1, 2)]
-
     def test_one_at_a_time(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
         """Of many hits that find an entry over, one has it renewed."""
         gcache, gate = make_gcache(cache_config_provider=revalidating), threading.Event()
