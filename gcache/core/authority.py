@@ -30,10 +30,10 @@ class Authority:
         if visit.unwritable:
             return
         self._longest_ttl = max(self._longest_ttl, visit.steps[-1].ttl + visit.config.stale_sec)
+        if visit.epoch is None:
+            await self._plant(runtime, visit)
         if epochs.standing(visit.epoch) in ("absent", "foreign"):
-            is_planted = epochs.standing(visit.epoch) == "absent" and await self._plant(runtime, visit)
-            if not is_planted and epochs.standing(visit.epoch) in ("absent", "foreign"):
-                await self._clear_away(runtime, visit)
+            await self._clear_away(runtime, visit)
         if epochs.standing(visit.epoch) != "epoch":
             visit.unwritable = True
 
@@ -42,7 +42,7 @@ class Authority:
         longest = max((step.ttl for step in visit.steps), default=0.0)
         self._longest_ttl = max(self._longest_ttl, longest + visit.config.stale_sec)
 
-    async def _plant(self, runtime: Runtime, visit: Visit) -> bool:
+    async def _plant(self, runtime: Runtime, visit: Visit) -> None:
         """Plant an epoch; if something stands there already, ask what."""
         planted = epochs.plant()
         lifetime_sec = epochs.epoch_lifetime(self._longest_ttl)
@@ -51,10 +51,8 @@ class Authority:
             self._troubles.gave_up(visit, self.tier, outcome.error)
         elif outcome.value:
             visit.epoch = planted
-            return True
         else:
             await self.ask(runtime, visit)
-        return False
 
     async def _clear_away(self, runtime: Runtime, visit: Visit) -> None:
         """Retire what is no epoch and no hold, or cannot be read at all, and plant."""
