@@ -128,12 +128,20 @@ class TestHeld:
 
     def test_flushed(self, elsewhere: Elsewhere, remote: SyncLayer, side: Any) -> None:
         """A lease lies under the prefix that a flush removes."""
-        source = Source()
-        source.before = lambda: elsewhere.there.flushall()
+        source, seen = Source(), list[list[str]]()
+
+        def flush() -> None:
+            seen.append(leases(remote))
+            elsewhere.there.flushall()
+            seen.append(leases(remote))
+
+        source.before = flush
         get_user, _ = elsewhere.cached(source, Source())
 
         with elsewhere.here.enable():
-            assert 1 == get_user(1)
+            get_user(1)
+
+        assert [1, 0] == [len(keys) for keys in seen]
 
 
 class TestWaiting:

@@ -156,10 +156,9 @@ class TestAhead:
         """A renewal that fails is not tried again at once, and the entry lives to its end."""
         gcache = make_gcache(cache_config_provider=ahead())
         get_user = side.cached(gcache, source := Source(1, *[LookupError("down")] * 9))
-        source.before = lambda: clock.advance(0.001)
+        source.before = lambda: clock.advance(LOAD_SEC)
 
         with gcache.enable():
-            source.before = lambda: clock.advance(LOAD_SEC)
             get_user(1)
             source.before = lambda: None
             clock.advance(58)
