@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ class Batches:
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Values]]) -> None:
         self._read = read
         self._is_busy = False
-        self._waiting: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
+        self._waiting: deque[tuple[Sequence[str], asyncio.Future[Values]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def read(self, keys: Sequence[str]) -> Values:
@@ -45,7 +46,7 @@ class Batches:
         batch: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
         count = 0
         while self._waiting and count < MOST_KEYS:
-            keys, future = self._waiting.pop(0)
+            keys, future = self._waiting.popleft()
             if not future.done():
                 batch.append((keys, future))
                 count += len(keys)
