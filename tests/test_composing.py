@@ -89,7 +89,7 @@ class TestText:
 
         with gcache.enable():
             for nearest in (3, 2, 1, 0):
-                get_user(1)
+                recorded.after(get_user(1))
                 assert [1, 1, 1] == held(server)
                 for number in range(1, nearest):
                     _in_database(server, number, "flushdb")
@@ -301,7 +301,7 @@ class TestObjects:
 
         with gcache.enable():
             for _ in range(6):
-                get_user(1)
+                recorded.after(get_user(1))
                 clock.advance(7)
 
         assert ["absent", "near", "disk", "near", "shelf", "absent"] == every_call(recorded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gcache.core.events import Disabled, Hit, Miss
+from gcache.core.events import Disabled, Miss
 from gcache.core.keeping import Loaded, outcome_of, worth_keeping
 from gcache.core.leases import Leases
 from gcache.core.loading import Loading
@@ -143,7 +143,7 @@ class Chain:
     def _hit(self, runtime: Runtime, visit: Visit, found: Kept) -> Outcome[Any]:
         use_case, step = visit.call.use_case, visit.steps[found.depth]
         outcome = outcome_of(found.entry, use_case.rules.copies)
-        self._count(visit.call, Hit(use_case.name, use_case.key_type, step.tier.name))
+        _count_hit(visit.call, step.tier.name)
         if outcome.error is None:
             self.shadows.consider(runtime, visit, step, found.entry)
         if visit.config.refresh_ahead:
@@ -152,7 +152,7 @@ class Chain:
 
     def _at_once(self, runtime: Runtime, visit: Visit) -> Outcome[Any] | None:
         """Return what is stale and need not wait for a load: one is under way, or has just failed."""
-        use_case, config = visit.call.use_case, visit.config
+        config = visit.config
         stale = visit.servable(config.stale_while_revalidate_sec)
         if stale is not None:
             self._renewing.begin(runtime, visit)
@@ -161,7 +161,7 @@ class Chain:
             outcome = self._loading.serve(visit, stale, "error")
         else:
             return None
-        self._count(visit.call, Hit(use_case.name, use_case.key_type, stale.layer))
+        _count_hit(visit.call, stale.layer)
         return outcome
 
     async def _approach(self, runtime: Runtime, call: Call) -> Visit | None:
@@ -192,8 +192,15 @@ class Chain:
             return
         await self._storing.forget(runtime, visit, tiers)
 
-    def _count(self, call: Call, event: Hit | Miss | Disabled) -> None:
+    def _count(self, call: Call, event: Miss | Disabled) -> None:
         """Record what became of a call, once."""
         if not call.is_counted:
             call.is_counted = True
             self._recorder.record(event)
+
+
+def _count_hit(call: Call, layer: str) -> None:
+    """Note that a layer answered a call, once."""
+    if not call.is_counted:
+        call.is_counted = True
+        call.use_case.tally(layer).hits += 1.0

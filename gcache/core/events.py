@@ -54,12 +54,12 @@ class Invalidation(NamedTuple):
 
 
 class Get(NamedTuple):
-    """A read of `layer` took `seconds`."""
+    """Reads of `layer` took so many seconds each. They come in sums, as hits do."""
 
     use_case: str
     key_type: str
     layer: str
-    seconds: float
+    seconds: tuple[float, ...]
 
 
 class Load(NamedTuple):
@@ -71,13 +71,13 @@ class Load(NamedTuple):
 
 
 class Serialization(NamedTuple):
-    """Turning a value into bytes, or back, took `seconds`."""
+    """Turning values into bytes, or back, took so many seconds each. They come in sums, as hits do."""
 
     use_case: str
     key_type: str
     layer: str
     operation: Literal["dump", "load"]
-    seconds: float
+    seconds: tuple[float, ...]
 
 
 class Size(NamedTuple):

@@ -69,7 +69,7 @@ class Lookup:
         started = self._clock()
         outcome = await tier.get(runtime, keys)
         if not isinstance(outcome.error, LayerSkipped):
-            self._wire.timed_get(call.use_case, tier, self._clock() - started)
+            call.use_case.tally(tier.name).reads.append(self._clock() - started)
         if outcome.error is not None:
             self._troubles.gave_up(visit, tier, outcome.error)
             return None

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from gcache.core.events import Disabled, Entries, Event, Hit
+from gcache.core.events import Entries, Event
 from gcache.core.notices import described
+from gcache.core.tallies import sums_of
 from gcache.core.threads import started
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Recorder:
     def deliver(self) -> bool:
         """Hand over all sums that are due; tell whether there were any."""
         with self._lock:
-            events = [event for use_case in self._use_cases for event in _sums(use_case)]
+            events = [event for use_case in self._use_cases for event in sums_of(use_case)]
         if events:
             events.extend(Entries(name, len(layer)) for name, layer in self._memory)
         for event in events:
@@ -92,7 +93,7 @@ class Recorder:
         self._courier = None
         self._stopped = threading.Event()
         for use_case in self._use_cases:
-            _sums(use_case)
+            sums_of(use_case)
 
     def _carry(self) -> None:
         try:
@@ -105,16 +106,3 @@ class Recorder:
     def _may_grow(self) -> bool:
         now = self._clock()
         return any(use_case.open_until > now for use_case in self._use_cases)
-
-
-def _sums(use_case: UseCase) -> list[Event]:
-    """Return what came up since the last time. The counts only grow, so no addition is ever lost."""
-    hits, bypassed = use_case.hits, use_case.bypassed
-    events: list[Event] = []
-    if new := hits - use_case.hits_delivered:
-        use_case.hits_delivered = hits
-        events.append(Hit(use_case.name, use_case.key_type, use_case.memory_name, int(new)))
-    if new := bypassed - use_case.bypassed_delivered:
-        use_case.bypassed_delivered = bypassed
-        events.append(Disabled(use_case.name, use_case.key_type, "context", int(new)))
-    return events

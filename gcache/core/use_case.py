@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.rules import Rules
+from gcache.core.tallies import Tally
 
 if TYPE_CHECKING:
     from gcache.core.key_config import GCacheKeyConfig
@@ -22,6 +23,7 @@ class UseCase:
 
     `hits` counts answers of the in-process layer on the hot path, `bypassed` calls while caching was
     off. Both only grow, and are floats because adding to one is cheaper than making the next int.
+    `tallies` are what came up beyond the hot path, by layer.
     `open_until` is the time (monotonic) until which the hot path may answer. While it `is_shut` no call
     may use the memory layer. `draw` is called with the percentage of hits that it is to leave to the chain,
     so that they are shadowed there; `shadow_equal` tells whether what was cached is as good as what the
@@ -45,6 +47,7 @@ class UseCase:
         "rules",
         "serializer",
         "shadow_equal",
+        "tallies",
         "tracked",
     )
 
@@ -70,6 +73,7 @@ class UseCase:
         self.draw: Callable[[float], object] = _draw_nothing
         self.hits = self.hits_delivered = 0.0
         self.bypassed = self.bypassed_delivered = 0.0
+        self.tallies: dict[str, Tally] = {}
         self.policy: Policy | None = None
         self.policy_due = NEVER
         self.open_until = NEVER
@@ -84,6 +88,10 @@ class UseCase:
         if self.is_shut:  # it was shut just now
             self.open_until = NEVER
         self.draw(0 if policy is None else policy.open_shadow)
+
+    def tally(self, layer: str) -> Tally:
+        """Return where to note what `layer` does for this use case."""
+        return self.tallies.get(layer) or self.tallies.setdefault(layer, Tally())
 
     def has_drawn(self, clock: Callable[[], float]) -> bool:
         """Tell whether a call that the hot path does not answer now may be a hit left to the chain."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Entry, Generation, Raised
 from gcache.core.envelope import Sealed, Unreadable, open_sealed, seal
-from gcache.core.events import Get, Serialization, Size
+from gcache.core.events import Size
 from gcache.core.raised import dumped, loaded
 from gcache.errors import UntrustedType
 
 if TYPE_CHECKING:
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.use_case import UseCase
     from gcache.core.visit import Call
 
 
@@ -40,7 +39,7 @@ class Wire:
                 payload = dumped(value.error, use_case.serializer, use_case.rules.exceptions)
             else:
                 payload = use_case.serializer.dump(value)
-            self._timed(use_case, tier, "dump", started)
+            use_case.tally(tier.name).dumps.append(self._clock() - started)
             sealed = Sealed(payload, entry.began, expires, entry.epoch, entry.load_sec, stale_sec, is_raised)
             data = seal(sealed, call.name, use_case.serializer.identity)
         except Exception as error:  # a value that cannot travel is served all the same
@@ -70,16 +69,6 @@ class Wire:
         except Exception as error:  # hostile or outdated: the source knows better
             self._troubles.unreadable(use_case, tier, error)
             return "untrusted" if isinstance(error, UntrustedType) else "unloadable"
-        self._timed(use_case, tier, "load", started)
+        use_case.tally(tier.name).loads.append(self._clock() - started)
         entry = Entry(value, sealed.began, sealed.expires, sealed.epoch, generation, sealed.load_sec)
         return entry, sealed.stale_sec
-
-    def timed_get(self, use_case: UseCase, tier: Tier, seconds: float) -> None:
-        """Record how long a read of a layer took."""
-        self._recorder.record(Get(use_case.name, use_case.key_type, tier.name, seconds))
-
-    def _timed(
-        self, use_case: UseCase, tier: Tier, operation: Literal["dump", "load"], started: float
-    ) -> None:
-        seconds = self._clock() - started
-        self._recorder.record(Serialization(use_case.name, use_case.key_type, tier.name, operation, seconds))

@@ -33,6 +33,7 @@ from gcache.instrumentation._handlers import (
     measured,
     missed,
     switched,
+    timed,
 )
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ class Families:
             "How often a layer began to be skipped, as it kept failing.",
         )
         return {
-            Get: measured(lambda labels: labelled(get, labels).observe),
-            Serialization: measured(lambda labels: labelled(serialization, labels).observe),
+            Get: timed(lambda labels: labelled(get, labels)),
+            Serialization: timed(lambda labels: labelled(serialization, labels)),
             Size: measured(lambda labels: labelled(size, labels).observe),
             Entries: measured(lambda labels: labelled(entries, labels).set),
             Skipping: switched(is_open, opened),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from gcache.instrumentation._client import observing
+
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
 
@@ -89,12 +91,27 @@ def measured(child_of: Callable[[tuple[str, ...]], Handler]) -> Handler:
     """Hand on the amount that is the last field; `child_of` makes what takes those with the same labels."""
     children: dict[tuple[str, ...], Handler] = {}
 
-    def handle(event: Get | Load | Serialization | Size | Entries) -> None:
+    def handle(event: Load | Size | Entries) -> None:
         labels = event[:-1]
         try:
             child = children[labels]
         except KeyError:
             child = children[labels] = child_of(labels)
+        child(event[-1])
+
+    return handle
+
+
+def timed(child_of: Callable[[tuple[str, ...]], Histogram]) -> Handler:
+    """Hand on the amounts in the last field; `child_of` makes what takes those with the same labels."""
+    children: dict[tuple[str, ...], Handler] = {}
+
+    def handle(event: Get | Serialization) -> None:
+        labels = event[:-1]
+        try:
+            child = children[labels]
+        except KeyError:
+            child = children[labels] = observing(child_of(labels))
         child(event[-1])
 
     return handle

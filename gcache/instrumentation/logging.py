@@ -16,7 +16,7 @@ _LEVELS: dict[type[Event], int] = {Error: logging.WARNING, Invalidation: logging
 class LoggingSink:
     """Logs each event on one line: errors as WARNING, invalidations as INFO, all others as DEBUG.
 
-    The event is the only argument of the log record, so a handler finds it whole in `record.args[0]`.
+    A line is cut after 1,000 letters. The event is the only argument of the log record, so a handler finds it whole in `record.args[0]`.
     """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
@@ -24,4 +24,4 @@ class LoggingSink:
 
     def record(self, event: Event) -> None:
         """Log `event`, if the logger wants its level."""
-        self._logger.log(_LEVELS.get(type(event), logging.DEBUG), "%r", event)
+        self._logger.log(_LEVELS.get(type(event), logging.DEBUG), "%.1000r", event)

@@ -80,14 +80,20 @@ class ListSink:
     """A sink that remembers."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self._events: list[Event] = []
         self.collect: Callable[[], object] = lambda: None
 
     def before_collect(self, callback: Callable[[], object]) -> None:
         self.collect = callback
 
     def record(self, event: Event) -> None:
-        self.events.append(event)
+        self._events.append(event)
+
+    @property
+    def events(self) -> list[Event]:
+        """Everything so far, with the sums that are due."""
+        self.collect()
+        return list(self._events)
 
     def of(self, *kinds: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kinds)]

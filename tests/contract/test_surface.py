@@ -414,7 +414,7 @@ class TestOwnLayers:
         assert 0 == len(layers[0])
         assert 1 == len(layers[1])
         assert ["far"] == [miss.layer for miss in sink.of(Miss)]
-        assert ["middle", "far"] == [hit.layer for hit in sink.of(Hit)]
+        assert [("far", 1), ("middle", 1)] == sorted((hit.layer, hit.calls) for hit in sink.of(Hit))
 
     def test_farther_hit_fills_all_nearer(self, stack: Stack, new_gcache: Instances, source: Source) -> None:
         """What the last of three layers had is in both before it afterwards."""

@@ -72,7 +72,7 @@ class TestRead:
             get_user(1)
             local.clear("")
             disk.stored.clear()
-            answers = [get_user(1), get_user(1)]
+            answers = [recorded.after(get_user(1)), recorded.after(get_user(1))]
             local.clear("")
             answers.append(get_user(1))
 
@@ -233,18 +233,18 @@ class TestRead:
         with gcache.enable():
             get_user(1)
             [size] = [len(data) for data, _ in remote.stored.values()]
-            get_user(1)
+            for _ in range(3):
+                get_user(1)
 
         use_case = "GetUser", "user_id"
         assert [
-            Get(*use_case, "remote", 0.0),
             Miss(*use_case, "remote", "absent"),
             Load(*use_case, 0.0),
-            Serialization(*use_case, "remote", "dump", 0.0),
             Size(*use_case, "remote", size),
-            Get(*use_case, "remote", 0.0),
-            Serialization(*use_case, "remote", "load", 0.0),
-            Hit(*use_case, "remote"),
+            Get(*use_case, "remote", (0.0,) * 4),
+            Serialization(*use_case, "remote", "dump", (0.0,)),
+            Serialization(*use_case, "remote", "load", (0.0,) * 3),
+            Hit(*use_case, "remote", 3),
         ] == recorded.events
 
 

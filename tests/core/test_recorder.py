@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from gcache import MemoryLayer
 from gcache.conformance.waiting import wait_until
-from gcache.core.events import Disabled, Entries, Hit, Miss
+from gcache.core.events import Disabled, Entries, Get, Hit, Miss, Serialization
 from gcache.core.missing import MISSING
 from gcache.core.notices import Notices
 from gcache.core.recorder import Recorder
+from gcache.core.tallies import MOST_FIGURES, Tally
+from tests.core.layers import SyncLayer
 from tests.core.stage import Clock, Recorded, Source, SyncSide, in_threads
 
 if TYPE_CHECKING:
@@ -68,6 +70,41 @@ class TestSums:
         assert 8 * 2000 == sum(event.calls for event in recorded.of(Disabled))
         assert [] == recorded.of(Miss)
 
+    def test_layers(self, make_gcache: Callable[..., GCache], clock: Clock, recorded: Recorded) -> None:
+        """Of what many threads get from a layer at once nothing is lost, while others take the sums."""
+        gcache = make_gcache(layers=[SyncLayer("remote", clock)], config_refresh_sec=1000)
+        get_user = SyncSide().cached(gcache, Source())
+        done = threading.Event()
+
+        def work(number: int) -> None:
+            if number == 8:
+                while not done.is_set():
+                    recorded.events
+                return
+            with gcache.enable():
+                for _ in range(200):
+                    get_user(number)
+            if next(finished) == 7:
+                done.set()
+
+        finished = iter(range(8))
+        in_threads(9, work)
+
+        assert 8 * 199 == sum(event.calls for event in recorded.of(Hit))
+        assert 8 * 200 == sum(len(event.seconds) for event in recorded.of(Get))
+        loads = [event for event in recorded.of(Serialization) if event.operation == "load"]
+        assert 8 * 199 == sum(len(event.seconds) for event in loads)
+
+    def test_nobody_takes(self) -> None:
+        """While a sink does not come back, what waits for it stays within bounds: the oldest goes."""
+        tally = Tally()
+
+        for number in range(MOST_FIGURES + 5):
+            tally.reads.append(float(number))
+
+        [event] = tally.take("GetUser", "user_id", "remote")
+        assert (5.0, MOST_FIGURES) == (event.seconds[0], len(event.seconds))
+
     def test_hot_path(self, make_gcache: Callable[..., GCache], recorded: Recorded) -> None:
         """Hits in memory, and calls with caching off, arrive in sums, with the number of entries held."""
         gcache = make_gcache(config_refresh_sec=1000)
@@ -119,6 +156,7 @@ class TestSums:
 
             name, key_type, memory_name = "GetUser", "user_id", "local"
             hits_delivered = bypassed = bypassed_delivered = looks = 0
+            tallies: ClassVar[dict[str, Any]] = {}
 
             @property
             def hits(self) -> int:

@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import weakref
-from typing import TYPE_CHECKING, get_args
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -36,6 +37,8 @@ from gcache.core.events import (
     Stale,
 )
 from gcache.errors import GCacheConfigError, MissingExtra
+from gcache.instrumentation._client import observing
+from gcache.instrumentation._families import _GET_SECONDS
 from gcache.instrumentation.prometheus import PrometheusSink
 
 if TYPE_CHECKING:
@@ -49,9 +52,9 @@ ONE_OF_EACH: list[Event] = [
     Disabled("GetUser", "user_id", "ramp", 3),
     Error("GetUser", "user_id", "remote", "TimeoutError", False),
     Invalidation("user_id", "remote"),
-    Get("GetUser", "user_id", "remote", 0.0004),
+    Get("GetUser", "user_id", "remote", (0.0004, 0.5)),
     Load("GetUser", "user_id", 0.02),
-    Serialization("GetUser", "user_id", "remote", "dump", 0.00003),
+    Serialization("GetUser", "user_id", "remote", "dump", (0.00003,)),
     Size("GetUser", "user_id", "remote", 900),
     Entries("local", 17),
     Skipping("remote", 1),
@@ -109,10 +112,10 @@ class TestCounts:
                 {"key_type": "user_id", "layer": "remote"},
                 1,
             ),
-            (Get("GetUser", "user_id", "remote", 0.25), "get_seconds_sum", REMOTE, 0.25),
+            (Get("GetUser", "user_id", "remote", (0.25, 0.5)), "get_seconds_sum", REMOTE, 0.75),
             (Load("GetUser", "user_id", 0.5), "load_seconds_sum", USE_CASE, 0.5),
             (
-                Serialization("GetUser", "user_id", "remote", "load", 0.125),
+                Serialization("GetUser", "user_id", "remote", "load", (0.125,)),
                 "serialization_seconds_sum",
                 REMOTE | {"operation": "load"},
                 0.125,
@@ -166,7 +169,36 @@ class TestCounts:
 
         assert 15 == registry.get_sample_value("gcache_hits_total", REMOTE)
         assert 3 == registry.get_sample_value("gcache_misses_total", REMOTE | {"reason": "absent"})
-        assert 3 == registry.get_sample_value("gcache_get_seconds_count", REMOTE)
+        assert 6 == registry.get_sample_value("gcache_get_seconds_count", REMOTE)
+
+    def test_many_durations(self, registry: CollectorRegistry, sink: PrometheusSink) -> None:
+        """Durations that come together count as those that come one by one, on the bounds and beyond too."""
+        amounts = (0.0, 5e-5, 5.1e-5, 1.0, 1.1, 2e-4, 2e-4)
+        expected = Histogram("expected", "", buckets=_GET_SECONDS, registry=CollectorRegistry())
+
+        sink.record(Get("GetUser", "user_id", "remote", amounts))
+        for amount in amounts:
+            expected.observe(amount)
+
+        [found] = [m for m in registry.collect() if m.name == "gcache_get_seconds"]
+        assert [
+            (sample.name.removeprefix("expected"), sample.labels.get("le"), sample.value)
+            for sample in next(iter(expected.collect())).samples
+            if not sample.name.endswith("_created")
+        ] == [
+            (sample.name.removeprefix("gcache_get_seconds"), sample.labels.get("le"), sample.value)
+            for sample in found.samples
+            if not sample.name.endswith("_created")
+        ]
+
+    def test_another_client(self) -> None:
+        """A histogram without buckets that we know is told of one duration after another."""
+        told: list[float] = []
+        strange: Any = SimpleNamespace(observe=told.append)
+
+        observing(strange)((0.5, 0.25))
+
+        assert [0.5, 0.25] == told
 
     def test_skipping(self, registry: CollectorRegistry, sink: PrometheusSink) -> None:
         """A layer that opened twice and answers again is not open, and was opened twice."""
@@ -403,7 +435,7 @@ from gcache.instrumentation import PrometheusSink
 
 sink = PrometheusSink()
 sink.record(Hit("GetUser", "user_id", "remote", 5))
-sink.record(Get("GetUser", "user_id", "remote", 0.25))
+sink.record(Get("GetUser", "user_id", "remote", (0.25,)))
 sink.record(Entries("local", 10))
 """
 

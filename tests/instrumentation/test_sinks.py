@@ -50,7 +50,7 @@ class TestLoggingSink:
         ("event", "level"),
         [
             (HIT, logging.DEBUG),
-            (Get("GetUser", "user_id", "remote", 0.001), logging.DEBUG),
+            (Get("GetUser", "user_id", "remote", (0.001,)), logging.DEBUG),
             (INVALIDATION, logging.INFO),
             (ERROR, logging.WARNING),
         ],
@@ -77,6 +77,14 @@ class TestLoggingSink:
         LoggingSink().record(Error("GetUser\nCRITICAL", "user_id", "remote", "TimeoutError", False))
 
         assert 1 == len(caplog.messages[0].splitlines())
+
+    def test_cut(self, caplog: pytest.LogCaptureFixture) -> None:
+        """The durations of ten thousand reads do not make a line of megabytes."""
+        caplog.set_level(logging.DEBUG, logger="gcache")
+
+        LoggingSink().record(Get("GetUser", "user_id", "remote", (0.001,) * 10_000))
+
+        assert 1000 == len(caplog.messages[0])
 
     def test_own_logger(self, caplog: pytest.LogCaptureFixture) -> None:
         """Events go to another logger if one is given."""

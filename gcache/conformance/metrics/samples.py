@@ -15,10 +15,11 @@ _TEXTS = (
     *("GetUser", "", " ", "a\nb", 'say "x"', "back\\slash", "{x}=1,y", "%s %(x)s {0}", "\x00\x1b[31m"),
     *("é😀", "ünï:cödé|#tag,x@1", "x" * 5000, "\ud800"),
 )
-_AMOUNTS: dict[type, tuple[Any, ...]] = {
+_AMOUNTS: dict[Any, tuple[Any, ...]] = {
     bool: (True, False),
     int: (1, 0, 10**12),
     float: (0.001, 0.0, 1e-9, 86_400.0),
+    tuple[float, ...]: ((0.001,), (0.0, 1e-9, 86_400.0), (0.002,) * 1000),
     str: _TEXTS,
 }
 

@@ -1,0 +1,68 @@
+"""What comes up on every hit: noted with one step each, and handed to the sink in sums.
+
+Nothing here takes a lock. An addition to an attribute, and an append, each happen at once under the
+interpreter's lock, and only one thread at a time takes sums.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gcache.core.events import Disabled, Get, Hit, Serialization
+
+if TYPE_CHECKING:
+    from gcache.core.events import Event
+    from gcache.core.use_case import UseCase
+
+MOST_FIGURES = 250_000  # of a kind; while a sink does not come back the oldest go
+
+
+class Tally:
+    """What one layer did for one use case: hits, and how many seconds each read, dump and load took.
+
+    `hits` only grows, and is a float because adding to one is cheaper than making the next int.
+    """
+
+    __slots__ = ("_delivered", "dumps", "hits", "loads", "reads")
+
+    def __init__(self) -> None:
+        self.hits = self._delivered = 0.0
+        self.reads: deque[float] = deque(maxlen=MOST_FIGURES)
+        self.dumps: deque[float] = deque(maxlen=MOST_FIGURES)
+        self.loads: deque[float] = deque(maxlen=MOST_FIGURES)
+
+    def take(self, use_case: str, key_type: str, layer: str) -> Iterator[Event]:
+        """Yield what came up since the last time."""
+        if reads := _taken(self.reads):
+            yield Get(use_case, key_type, layer, reads)
+        if dumps := _taken(self.dumps):
+            yield Serialization(use_case, key_type, layer, "dump", dumps)
+        if loads := _taken(self.loads):
+            yield Serialization(use_case, key_type, layer, "load", loads)
+        hits = self.hits
+        if new := hits - self._delivered:
+            self._delivered = hits
+            yield Hit(use_case, key_type, layer, int(new))
+
+
+def sums_of(use_case: UseCase) -> list[Event]:
+    """Return what came up for `use_case` since the last time."""
+    name, key_type = use_case.name, use_case.key_type
+    events: list[Event] = []
+    for layer, tally in tuple(use_case.tallies.items()):
+        events.extend(tally.take(name, key_type, layer))
+    hits, bypassed = use_case.hits, use_case.bypassed
+    if new := hits - use_case.hits_delivered:
+        use_case.hits_delivered = hits
+        events.append(Hit(name, key_type, use_case.memory_name, int(new)))
+    if new := bypassed - use_case.bypassed_delivered:
+        use_case.bypassed_delivered = bypassed
+        events.append(Disabled(name, key_type, "context", int(new)))
+    return events
+
+
+def _taken(figures: deque[float]) -> tuple[float, ...]:
+    """Take out what is there now; what is added meanwhile stays for the next time."""
+    return tuple([figures.popleft() for _ in range(len(figures))])
