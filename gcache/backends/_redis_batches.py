@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 Values: TypeAlias = Sequence[bytes | None]
 
-MOST_KEYS = 256
+MOST_KEYS = 512
 
 
 class Batches:
@@ -38,11 +38,14 @@ class Batches:
         return await future
 
     def _go_on(self) -> None:
-        """Have the next ones read, if anybody waits."""
+        """Have the next ones read, if anybody waits, together with those who come before that begins."""
         self._is_busy = bool(self._waiting)
-        if not self._is_busy:
-            return
-        loop = self._waiting[0][1].get_loop()
+        if self._is_busy:
+            task = self._waiting[0][1].get_loop().create_task(self._read_together())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _next(self) -> list[tuple[Sequence[str], asyncio.Future[Values]]]:
         batch: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
         count = 0
         while self._waiting and count < MOST_KEYS:
@@ -50,11 +53,10 @@ class Batches:
             if not future.done():
                 batch.append((keys, future))
                 count += len(keys)
-        task = loop.create_task(self._read_together(batch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        return batch
 
-    async def _read_together(self, batch: list[tuple[Sequence[str], asyncio.Future[Values]]]) -> None:
+    async def _read_together(self) -> None:
+        batch = self._next()
         try:
             values = await self._read([key for keys, _ in batch for key in keys]) if batch else ()
         except Exception as error:

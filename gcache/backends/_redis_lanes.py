@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import redis.exceptions
 
 from gcache.backends._redis_batches import Batches
+from gcache.backends._redis_reading import packing
 from gcache.errors import GCacheConfigError
 
 MAX_CONNECTIONS = 64
@@ -43,10 +44,6 @@ def most_at_once(client: Any, pools: int = 1) -> int:
         options = {"max_connections": client.connection_pool.max_connections}
     most = min(int(options.get("max_connections", MAX_CONNECTIONS)), _MOST_AT_ONCE)
     return max(1, most // pools)
-
-
-_READ = "MGET"
-"""Also for one key: where somebody has put a list, it finds nothing, and GET fails."""
 
 
 def in_vain() -> Exception:
@@ -99,10 +96,11 @@ class DirectLane(Lane):
         super().__init__(client, pools=2)
         pool = client.connection_pool
         self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
+        self._packed = packing(client)
         self._idle: list[Any] = []
 
     def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        command = (_READ, *keys)
+        command = self._packed(keys)
         with self:
             try:
                 connection = self._idle.pop()
@@ -120,9 +118,9 @@ class DirectLane(Lane):
             self._idle.pop().disconnect()
         super().close()
 
-    def _ask(self, connection: Any, command: tuple[str, ...]) -> Any:
+    def _ask(self, connection: Any, command: bytes) -> Any:
         try:
-            connection.send_command(*command)
+            connection.send_packed_command([command])
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
             self._idle.append(connection)
@@ -247,11 +245,12 @@ class AsyncDirectLane(AsyncLane):
         super().__init__(client, is_ours, pools=2)
         pool = client.connection_pool
         self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
+        self._packed = packing(client)
         self._idle: list[Any] = []
         self.read = Batches(self._read).read  # type: ignore[method-assign]
 
     async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        command = (_READ, *keys)
+        command = self._packed(keys)
         async with self:
             try:
                 connection = self._idle.pop()
@@ -269,9 +268,9 @@ class AsyncDirectLane(AsyncLane):
             await self._idle.pop().disconnect()
         await super()._close()
 
-    async def _ask(self, connection: Any, command: tuple[str, ...]) -> Any:
+    async def _ask(self, connection: Any, command: bytes) -> Any:
         try:
-            await connection.send_command(*command)
+            await connection.send_packed_command([command])
             reply = await connection.read_response()
         except redis.exceptions.ResponseError:
             self._idle.append(connection)

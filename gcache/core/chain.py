@@ -19,7 +19,7 @@ from gcache.core.storing import Storing
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
     from gcache.core.entries import Entry, Kept
-    from gcache.core.flights import Flights
+    from gcache.core.flights import Flights, Ticket
     from gcache.core.protocols import KeyBuilder
     from gcache.core.removal import Removal
     from gcache.core.routes import Routes
@@ -67,11 +67,23 @@ class Chain:
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Return the value of the call from the nearest layer that has it, else from the source."""
         try:
-            return await self._read(runtime, call)
+            visit = await self.routes.of(runtime, call)
+            if isinstance(visit, str):
+                return await self._bypass(runtime, call, visit)
+            ticket = self.flights.enter(call.name)
+            try:
+                found = await self._lookup.look(runtime, visit)
+                if found is None:
+                    return await self._miss(runtime, visit, ticket)
+                outcome = self._hit(runtime, visit, found)
+                if found.depth:
+                    await self._storing.store(runtime, visit, found.entry, visit.steps[: found.depth])
+                return outcome
+            finally:
+                ticket.hand_in()
         except Exception as error:  # a part of somebody's own broke its promise: the source still answers
             self._troubles.broken(call.use_case, error)
-            self._count(call, Disabled(call.use_case.name, call.use_case.key_type, "broken"))
-            return (await self._loading.load(runtime, call)).outcome
+            return await self._bypass(runtime, call, "broken")
 
     async def peek(self, runtime: Runtime, call: Call) -> Entry | None:
         """Return what the layers hold, without counting the call and without asking the source."""
@@ -114,31 +126,22 @@ class Chain:
         for tier in self.tiers:
             tier.after_fork()
 
-    async def _read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
-        visit = await self.routes.of(runtime, call)
-        use_case = call.use_case
-        if isinstance(visit, str):
-            self._count(call, Disabled(use_case.name, use_case.key_type, visit))
-            return (await self._loading.load(runtime, call)).outcome
-        ticket = self.flights.enter(call.name)
-        try:
-            found = await self._lookup.look(runtime, visit)
-            if found is not None:
-                outcome = self._hit(runtime, visit, found)
-                if found.depth:
-                    await self._storing.store(runtime, visit, found.entry, visit.steps[: found.depth])
-                return outcome
-            stale = self._at_once(runtime, visit)
-            if stale is not None:
-                return stale
-            last = visit.steps[-1].tier
-            self._count(call, Miss(use_case.name, use_case.key_type, last.name, visit.reason))
-            await self._loading.settle(runtime, visit)
-            if visit.unwritable:
-                return await self._loading.alone(runtime, visit)
-            return await self._loading.share(runtime, visit, ticket)
-        finally:
-            ticket.hand_in()
+    async def _bypass(self, runtime: Runtime, call: Call, reason: str) -> Outcome[Any]:
+        """Go straight to the source."""
+        self._count(call, Disabled(call.use_case.name, call.use_case.key_type, reason))
+        return (await self._loading.load(runtime, call)).outcome
+
+    async def _miss(self, runtime: Runtime, visit: Visit, ticket: Ticket) -> Outcome[Any]:
+        """Return what is stale and may be served at once, else what a load gives, one's own or another's."""
+        stale = self._at_once(runtime, visit)
+        if stale is not None:
+            return stale
+        use_case, last = visit.call.use_case, visit.steps[-1].tier
+        self._count(visit.call, Miss(use_case.name, use_case.key_type, last.name, visit.reason))
+        await self._loading.settle(runtime, visit)
+        if visit.unwritable:
+            return await self._loading.alone(runtime, visit)
+        return await self._loading.share(runtime, visit, ticket)
 
     def _hit(self, runtime: Runtime, visit: Visit, found: Kept) -> Outcome[Any]:
         use_case, step = visit.call.use_case, visit.steps[found.depth]

@@ -15,7 +15,7 @@ from gcache.core.methods import VERBS, Method
 from gcache.core.missing import MISSING, Missing
 from gcache.core.runtime import Operation, is_awaited
 from gcache.core.shadows import sampling
-from gcache.core.visit import Call
+from gcache.core.visit import FunctionCall
 from gcache.errors import DecorationError, UntrackedUseCase
 
 if TYPE_CHECKING:
@@ -145,13 +145,19 @@ class Behind:
         key: GCacheKey = self._key(*args, **kwargs)
         return key
 
+    def load(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation[[], Any]:
+        run = partial(self.source, *args, **kwargs)
+        return Operation(awaitable=run) if self.is_async else Operation(run)
+
     def beyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._call_or_none(args, kwargs)
         return self._bypassed(args, kwargs) if call is None else self.engine.read(call)
 
     async def abeyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = self._call_or_none(args, kwargs)
-        return await (self._abypassed(args, kwargs) if call is None else self.engine.aread(call))
+        if call is None:
+            return await self._abypassed(args, kwargs)
+        return (await self.engine.chain.read(self.engine.loops, call)).unwrap()
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         self.engine.invalidate(*self._entity(args, kwargs), 0)
@@ -189,14 +195,12 @@ class Behind:
             return MISSING
         return outcome_of(entry, self.use_case.rules.copies).value
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        key = self._key(*args, **kwargs)
-        load = partial(self.source, *args, **kwargs)
-        operation = Operation(awaitable=load) if self.is_async else Operation(load)
-        is_drawn = self.use_case.has_drawn(self.engine.clock)
-        return Call(self.use_case, key, self._name(*args, **kwargs), operation, is_drawn)
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FunctionCall:
+        use_case = self.use_case
+        name = self._name(*args, **kwargs)
+        return FunctionCall(use_case, name, self, args, kwargs, use_case.has_drawn(self.engine.clock))
 
-    def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FunctionCall | None:
         if self.engine.is_off(self.use_case):
             return None
         try:

@@ -28,6 +28,7 @@ _VERSION = 2
 _HEAD = struct.Struct(">2sBBBBIdddd")
 _CHECK_SIZE = 8
 _BODY = _HEAD.size + _CHECK_SIZE
+_SMALL = 2_000
 
 Flaw: TypeAlias = Literal["corrupt", "version", "other_key", "other_serializer"]
 
@@ -73,7 +74,7 @@ def seal(sealed: Sealed, key: str, identity: str) -> bytes:
         sealed.stale_sec,
     )
     body = epoch + serializer + sealed.payload
-    return head + _check(name, head, body) + body
+    return b"".join((head, _check(name, head, body, 0), body))
 
 
 def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
@@ -82,21 +83,23 @@ def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
         raise Unreadable("corrupt")
     if data[2] != _VERSION:
         raise Unreadable("version")
-    _, _, epoch_size, identity_size, kind, key_sum, *times = _HEAD.unpack_from(data)
+    head = _HEAD.unpack_from(data)
+    _, _, epoch_size, identity_size, kind, key_sum, began, expires, load_sec, stale_sec = head
     name = key.encode()
-    body = data[_BODY:]
-    if _check(name, data[: _HEAD.size], body) != data[_HEAD.size : _BODY]:
+    if _check(name, data[: _HEAD.size], data, _BODY) != data[_HEAD.size : _BODY]:
         raise Unreadable("corrupt" if key_sum == crc32(name) else "other_key")
-    payload_at = epoch_size + identity_size
-    if body[epoch_size:payload_at] != identity.encode():
+    identity_at = _BODY + epoch_size
+    payload_at = identity_at + identity_size
+    if data[identity_at:payload_at] != identity.encode():
         raise Unreadable("other_serializer")
-    began, expires, load_sec, stale_sec = times
-    epoch = body[:epoch_size] or None
-    return Sealed(body[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1)
+    epoch = data[_BODY:identity_at] or None
+    return Sealed(data[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1)
 
 
-def _check(name: bytes, head: bytes, body: bytes) -> bytes:
-    digest = blake2b(name, digest_size=_CHECK_SIZE)
-    digest.update(head)
-    digest.update(body)
+def _check(name: bytes, head: bytes, data: bytes, start: int) -> bytes:
+    """Return the check of a key, a head, and all of `data` from `start` on, copied only if it is small."""
+    if len(data) < _SMALL:
+        return blake2b(name + head + data[start:], digest_size=_CHECK_SIZE).digest()
+    digest = blake2b(name + head, digest_size=_CHECK_SIZE)
+    digest.update(memoryview(data)[start:])
     return digest.digest()

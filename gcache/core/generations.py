@@ -30,6 +30,9 @@ class Generations:
         """Return the live generation of an entity; that of all untracked entries for None."""
         if entity is None:
             return self._untracked
+        generation = self._live.get(entity)  # one that is ended at this moment is as good as one ended after
+        if generation is not None:
+            return generation
         with self._lock:
             generation = self._live.get(entity)
             if generation is None:

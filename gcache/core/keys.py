@@ -105,6 +105,10 @@ class UrnKeyBuilder:
         """Return the string of an entity's epoch. Raises UnrenderableArgument, InvalidKey."""
         return f"{{{self._entity(check_key_type(key_type), render_id(id))}}}#epoch"
 
+    def epoch_beside(self, name: str) -> str:
+        """Return the string of the epoch of the entity that the tracked key `name` belongs to."""
+        return f"{name[: name.index('}')]}}}#epoch"
+
     def literals(
         self, key_type: str, use_case: str, tracked: bool, arg_names: Iterable[str]
     ) -> tuple[str, list[str], str]:

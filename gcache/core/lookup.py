@@ -68,14 +68,15 @@ class Lookup:
         keys = [call.name] if visit.epoch_key is None else [call.name, visit.epoch_key]
         started = self._clock()
         outcome = await tier.get(runtime, keys)
-        if not isinstance(outcome.error, LayerSkipped):
+        error = outcome.error
+        if error is None or not isinstance(error, LayerSkipped):
             call.use_case.tally(tier.name).reads.append(self._clock() - started)
-        if outcome.error is not None:
-            self._troubles.gave_up(visit, tier, outcome.error)
+        if error is not None:
+            self._troubles.gave_up(visit, tier, error)
             return None
-        stored, *others = outcome.value
-        if others:
-            [visit.epoch] = others
+        stored = outcome.value[0]
+        if visit.epoch_key is not None:
+            visit.epoch = outcome.value[1]
             if epochs.standing(visit.epoch) == "hold":
                 visit.reason, visit.unwritable = "held", True
                 return None
@@ -87,7 +88,7 @@ class Lookup:
             visit.reason = read
             return None
         entry, stale_sec = read
-        if others and not epochs.lives(entry.epoch, visit.epoch):
+        if visit.epoch_key is not None and not epochs.lives(entry.epoch, visit.epoch):
             visit.reason = "invalidated"
             return None
         return Kept(entry, self._left_sec(visit, entry, stale_sec))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gcache.core.keys import UrnKeyBuilder
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Routes:
     ) -> None:
         self.policies = policies
         self._keys = keys
+        self._epoch_beside = keys.epoch_beside if type(keys) is UrnKeyBuilder else None
         self._generations = generations
         self._pending = pending
         self._has_authority = policies.has_authority
@@ -40,23 +42,33 @@ class Routes:
 
         The generation is taken before anything is looked at, see Generations.
         """
-        use_case, key = call.use_case, call.key
-        policy = use_case.policy
-        if self._clock() >= use_case.policy_due:
-            policy = await self.policies.of(runtime, use_case, key)
+        use_case = call.use_case
+        policy, now = use_case.policy, self._clock()
+        if now >= use_case.policy_due:
+            policy = await self.policies.of(runtime, use_case, call.key)
+            now = self._clock()
         if policy is None:
             return "missing_config"
-        entity = self._keys.epoch(key.key_type, key.id) if key.track_for_invalidation else None
-        steps = self._steps(policy, call, entity)
+        entity = self._entity_of(call) if use_case.tracked else None
+        steps = policy.all
+        if policy.is_partial or use_case.is_shut:
+            steps = self._steps(policy, call, entity)
         if not steps:
             return "cut_off" if use_case.is_shut else "ramped_down"
         visit = Visit(call, steps, entity, self._generations.of(entity), policy.config)
-        visit.unvouched = entity is not None and visit.epoch_key is None and self._has_authority
-        if entity is not None and entity in self._pending:
-            visit.unwritable, visit.reason = True, "pending"
-        elif entity is not None and self._generations.held(entity, self._clock()):
-            visit.unwritable, visit.reason = True, "held"
+        if entity is not None:
+            visit.unvouched = visit.epoch_key is None and self._has_authority
+            if entity in self._pending:
+                visit.unwritable, visit.reason = True, "pending"
+            elif self._generations.held(entity, now):
+                visit.unwritable, visit.reason = True, "held"
         return visit
+
+    def _entity_of(self, call: Call) -> str:
+        """Return the string of the epoch that a tracked call's entries go by."""
+        if self._epoch_beside is not None:
+            return self._epoch_beside(call.name)
+        return self._keys.epoch(call.key.key_type, call.key.id)
 
     def _steps(self, policy: Policy, call: Call, entity: str | None) -> tuple[Step, ...]:
         steps = policy.all

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gcache.core import epochs
 from gcache.core.entries import Raised
@@ -35,6 +35,51 @@ class Call:
         self.load = load
         self.is_counted = False
         self.is_drawn = is_drawn
+
+
+class FunctionCall(Call):
+    """A call of a cached function. Its key and its load are made when asked for: no hit needs them."""
+
+    __slots__ = ("_args", "_function", "_kwargs")
+
+    def __init__(
+        self,
+        use_case: UseCase,
+        name: str,
+        function: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        is_drawn: bool,
+    ) -> None:
+        self.use_case = use_case
+        self.name = name
+        self.is_counted = False
+        self.is_drawn = is_drawn
+        self._function = function
+        self._args = args
+        self._kwargs = kwargs
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what is not there yet."""
+        if name == "key":
+            self.key = self._function.key(*self._args, **self._kwargs)
+            return self.key
+        if name == "load":
+            self.load = self._function.load(self._args, self._kwargs)
+            return self.load
+        raise AttributeError(name)
+
+
+class Function(Protocol):
+    """A function that is called through the cache."""
+
+    def key(self, *args: Any, **kwargs: Any) -> GCacheKey:
+        """Return the key of this call. Raises what an adapter of its arguments raises."""
+        ...
+
+    def load(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation[[], Any]:
+        """Return the run of the source for this call."""
+        ...
 
 
 class Visit:
@@ -78,7 +123,7 @@ class Visit:
         self.epoch_key = entity if entity is not None and steps[-1].tier.is_authority else None
         self.epoch: bytes | None = None
         self.reason = "absent"
-        self.failed: set[Tier] = set()
+        self.failed: tuple[Tier, ...] = ()
         self.unwritable = False
         self.unvouched = False
         self.kept: Stale | None = None
@@ -111,7 +156,7 @@ class Visit:
 
     def give_up(self, tier: Tier, reason: str = "error") -> None:
         """Leave a layer alone for the rest of the visit. Without the authority nothing tracked is stored."""
-        self.failed.add(tier)
+        self.failed += (tier,)
         self.reason = reason
         if self.epoch_key is not None and tier.is_authority:
             self.unwritable = True

@@ -50,6 +50,9 @@ class Client:
     def get_encoder(self) -> Client:
         return self
 
+    def encode(self, text: str) -> bytes:
+        return text.encode()
+
 
 @pytest.mark.parametrize("verb", ["lane", "close"])
 def test_loops_of_others(verb: str) -> None:
