@@ -16,7 +16,8 @@ class Batches:
     """A way to a server for one loop: a read goes at once, and those that come meanwhile leave together.
 
     A lone caller pays for no more than a comparison. Of many callers, each waits for the read before its own
-    and for its own. Whoever is cancelled takes nobody along.
+    and for its own. Those who wake up from one read have a step of the loop each to ask for the next, and
+    leave together again. Whoever is cancelled takes nobody along.
     """
 
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Values]]) -> None:
@@ -32,20 +33,21 @@ class Batches:
             try:
                 return await self._read(keys)
             finally:
-                self._go_on()
+                self._is_busy = bool(self._waiting)
+                if self._is_busy:
+                    self._go_on(self._waiting[0][1].get_loop())
         future: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
         self._waiting.append((keys, future))
         return await future
 
-    def _go_on(self) -> None:
-        """Have the next ones read, if anybody waits, together with those who come before that begins."""
-        self._is_busy = bool(self._waiting)
-        if self._is_busy:
-            task = self._waiting[0][1].get_loop().create_task(self._read_together())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the next ones read, who wait by now or come before that begins."""
+        task = loop.create_task(self._read_together(loop))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _next(self) -> list[tuple[Sequence[str], asyncio.Future[Values]]]:
+        """Take from those who wait as many as fit into one read."""
         batch: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
         count = 0
         while self._waiting and count < MOST_KEYS:
@@ -55,19 +57,25 @@ class Batches:
                 count += len(keys)
         return batch
 
-    async def _read_together(self) -> None:
+    async def _read_together(self, loop: asyncio.AbstractEventLoop) -> None:
         batch = self._next()
+        if not batch:
+            self._is_busy = False
+            return
         try:
-            values = await self._read([key for keys, _ in batch for key in keys]) if batch else ()
-        except Exception as error:
+            values = await self._read([key for keys, _ in batch for key in keys])
+        except BaseException as error:
+            is_ours = isinstance(error, Exception)
             for _, future in batch:
                 if not future.done():
-                    future.set_exception(error)
+                    future.set_exception(error if is_ours else ConnectionError("The read was given up."))
+            if not is_ours:
+                raise
         else:
             place = 0
             for keys, future in batch:
                 if not future.done():
                     future.set_result(values[place : place + len(keys)])
                 place += len(keys)
-        finally:
-            self._go_on()
+        finally:  # those who wake up now may ask for more, so that even the next one does not go alone
+            self._go_on(loop)

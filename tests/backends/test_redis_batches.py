@@ -71,6 +71,41 @@ class TestBatches:
 
         assert [["a"], ["b"]] == way.asked
 
+    async def test_together_again(self) -> None:
+        """Those who have read together, and read on at once, read together again: not one of them alone."""
+        way = Way()
+
+        async def ask_on(name: str) -> None:
+            for _ in range(3):
+                await way.batches.read([name])
+
+        tasks = [asyncio.create_task(ask_on(name)) for name in "abcd"]
+        await settled()
+        while not all(task.done() for task in tasks):
+            await way.answer()
+
+        assert [["a"], ["b", "c", "d", "a"], ["b", "c", "d", "a"], ["b", "c", "d"]] == way.asked
+
+    async def test_given_up(self) -> None:
+        """When somebody cancels the task that reads for others, these have an error, and wait no longer."""
+        way = Way()
+        first, *others = await way.ask("a", "b", "c")
+        await way.answer()
+
+        [reading] = [task for task in way.batches._tasks if not task.done()]
+        reading.cancel()
+        way.answers.clear()
+        await settled()
+
+        assert [b"a"] == await first
+        assert all(task.done() for task in others)
+        for task in others:
+            with pytest.raises(ConnectionError, match="given up"):
+                await task
+        [later] = await way.ask("d")
+        await way.answer()
+        assert [b"d"] == await later
+
     async def test_failure(self) -> None:
         """A failure is that of all who went together, and of nobody else."""
         way = Way()
