@@ -8,11 +8,14 @@ With `--peers` caches of others take turns with ours, each in an environment of 
 from __future__ import annotations
 
 import argparse
+from datetime import date
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 
-from benchmarks import results
+from benchmarks import page, results
+from benchmarks.markers import rewritten
 from benchmarks.peers.turns import NOBODY, Peers
 
 JOBS = (
@@ -34,11 +37,14 @@ JOBS = (
     "stampede",
 )
 _OUTPUT, _CHART = Path("build", "bench.json"), Path("build", "bench.png")
-_PEERS = Path("build", "peers")
+_PAGE, _PEERS = Path("docs", "performance.md"), Path("build", "peers")
 
 
 def main() -> int:
     chosen = _arguments()
+    if chosen.show:
+        _show(is_page=True)
+        return 0
     where = results.circumstances()
     peers = Peers(_PEERS) if chosen.peers else NOBODY
     results.print_head(where)
@@ -68,7 +74,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("jobs", nargs="*", metavar="job", help=f"of {', '.join(JOBS)}; all if none is named")
     parser.add_argument("--peers", action="store_true", help="install peers, and have them take part")
     parser.add_argument("--check", action="store_true", help="fail if a target is missed")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md; needs matplotlib")
+    parser.add_argument("--write", action="store_true", help=f"put tables and chart into {_PAGE}")
+    parser.add_argument("--show", action="store_true", help=f"do so with what is in {_OUTPUT}, run nothing")
     chosen = parser.parse_args()
     if unknown := set(chosen.jobs) - set(JOBS):
         parser.error(f"no such job: {', '.join(sorted(unknown))}")
@@ -76,7 +83,17 @@ def _arguments() -> argparse.Namespace:
 
 
 def _show(is_page: bool) -> None:
-    """Draw the chart, if there is matplotlib, and write the page if it is asked for."""
+    """Draw the chart, if there is matplotlib; put tables and chart into the page if it is asked for."""
+    where, rows = results.read(_OUTPUT)
+    if is_page:
+        text = page.tables(where, rows)
+        _PAGE.write_text(rewritten(_PAGE.read_text(), "bench", text))
+    if find_spec("matplotlib"):
+        from benchmarks.chart import draw
+
+        caption = f"{where['cpu']}, {where['cpus']} CPUs, {where['python']}, {date.today().isoformat()}"
+        for path in (_CHART, _PAGE.with_suffix(".png")) if is_page else (_CHART,):
+            draw([row for _, row in rows], path, caption)
 
 
 if __name__ == "__main__":

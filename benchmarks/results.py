@@ -92,9 +92,11 @@ def readable(figure: float, unit: str) -> str:
         return f"{figure:.2f} %"
     if unit != "ns":
         return f"{figure:,.0f} {unit}".rstrip()
-    for limit, name in ((1e4, "ns"), (1e7, "µs"), (1e10, "ms")):
+    if figure < 1e4:
+        return f"{figure:.0f} ns"
+    for limit, divisor, name in ((1e7, 1e3, "µs"), (1e9, 1e6, "ms")):
         if figure < limit:
-            return f"{figure * 1e4 / limit:.{0 if name == 'ns' else 1}f} {name}"
+            return f"{figure / divisor:.1f} {name}"
     return f"{figure / 1e9:.1f} s"
 
 
