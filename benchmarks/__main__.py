@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import page, results
 from benchmarks.markers import rewritten
-from benchmarks.peers.turns import NOBODY, Peers
+from benchmarks.peers.turns import NOBODY, Peers, installed
 
 JOBS = (
     "local_hit",
@@ -46,7 +46,7 @@ def main() -> int:
         _show(is_page=True)
         return 0
     where = results.circumstances()
-    peers = Peers(_PEERS) if chosen.peers else NOBODY
+    peers = installed(_PEERS) if chosen.peers else NOBODY
     results.print_head(where)
     rows: list[tuple[str, results.Row]] = []
     for name in chosen.jobs or JOBS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.reasons import reason
@@ -74,12 +74,18 @@ def _group(title: str, rows: Sequence[Row]) -> str:
         )
         parts.append("\n".join([head, *map(_floor_line, shares)]))
     if peers := [row for row in rows if row.is_peer]:
-        head = "| job | ours | peer | which is | ours is | at most | |\n|---|--:|--:|---|---|--:|---|"
+        head = "| job | ours | peer | which is | ours is | target | |\n|---|--:|--:|---|---|---|---|"
         parts.append("\n".join([head, *map(_peer_line, peers)]))
-    missed = dict.fromkeys(row.job for row in rows if row.verdict == "MISSED")
-    if missed:
-        parts.append("\n".join(f"- **Missed: {job}.** {reason(job)}" for job in missed))
+    parts += _reasons(dict.fromkeys(row.job for row in rows if row.verdict == "MISSED"))
     return "\n\n".join(parts)
+
+
+def _reasons(missed: Iterable[str]) -> list[str]:
+    """Say why, jobs with the same reason together."""
+    jobs: dict[str, list[str]] = {}
+    for job in missed:
+        jobs.setdefault(reason(job), []).append(job)
+    return ["\n".join(f"- **Missed: {'; '.join(names)}.** {why}" for why, names in jobs.items())] * bool(jobs)
 
 
 def _floor_line(row: Row) -> str:
@@ -89,7 +95,7 @@ def _floor_line(row: Row) -> str:
 
 def _peer_line(row: Row) -> str:
     figures = [readable(row.ours_ns, row.unit), readable(row.floor_ns, row.unit)]
-    return _line(row.job, *figures, row.floor_is, _compared(row.ratio), _target(row), _verdict(row))
+    return _line(row.job, *figures, row.floor_is, _compared(row.ratio), _aim(row), _verdict(row))
 
 
 def _compared(ratio: float) -> str:
@@ -97,6 +103,13 @@ def _compared(ratio: float) -> str:
     if ratio > 1:
         return f"**{ratio:.2f} x slower**"
     return f"{1 / ratio:.3g} x faster"
+
+
+def _aim(row: Row) -> str:
+    """Return the target in the words of `_compared`."""
+    if row.target is None:
+        return ""
+    return "faster" if row.target == 1 else f"{1 / row.target:.3g} x faster"
 
 
 def _target(row: Row) -> str:

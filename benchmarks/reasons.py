@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 REASONS: Mapping[str, str] = {
-    "hit ratio, scans": "Newcomers go into the same ring as everybody else, so a scan takes room from keys that "
-    "are asked for until the hand has passed it. W-TinyLFU compares a newcomer with whom it would replace.",
-    "hit ratio, the demo": "A name of one file is asked for a few times within that file. The hand meets most of "
-    "the newcomers before they are asked for again; S3-FIFO leaves them a tenth of the room to wait in.",
+    "hit ratio, scans": (
+        "Newcomers go into the same ring as all others, so a scan takes room from keys that are asked for "
+        "until the hand has passed it. W-TinyLFU compares a newcomer with whom it would replace."
+    ),
+    "hit ratio, the demo": (
+        "A name of one file is asked for a few times within that file. The hand meets most newcomers before "
+        "they are asked for again; S3-FIFO leaves them a tenth of the room to wait in."
+    ),
 }
 
 

@@ -46,18 +46,11 @@ class Opponents:
 
 
 class Peers:
-    """Those who take part, and `notes` on why another does not."""
+    """Those who take part, by the interpreters that have them, and `notes` on why another does not."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        """Install all peers under `directory`; without one nobody takes part."""
-        self.notes: dict[str, str] = {}
-        self._pythons: dict[Peer, Path] = {}
-        for peer in PEERS if directory else ():
-            try:
-                place = directory.resolve() / peer.name.replace(" ", "-")  # type: ignore[union-attr]
-                self._pythons[peer] = python_with([peer.pinned, *peer.needs], place)
-            except NotInstalledError as error:
-                self.notes[peer.name] = f"not installed: {error}"
+    def __init__(self, pythons: Mapping[Peer, Path], notes: dict[str, str]) -> None:
+        self._pythons = pythons
+        self.notes = notes
 
     def python(self, name: str) -> Path | None:
         """Return the interpreter of the environment of the peer of that name, if it takes part."""
@@ -80,7 +73,20 @@ class Peers:
             yield opponents
 
 
-NOBODY = Peers()
+NOBODY = Peers({}, {})
+
+
+def installed(directory: Path) -> Peers:
+    """Return all peers, each in an environment under `directory`, but for those that cannot be installed."""
+    pythons: dict[Peer, Path] = {}
+    notes: dict[str, str] = {}
+    for peer in PEERS:
+        try:
+            place = directory.resolve() / peer.name.replace(" ", "-")
+            pythons[peer] = python_with([peer.pinned, *peer.needs], place)
+        except NotInstalledError as error:
+            notes[peer.name] = f"not installed: {error}"
+    return Peers(pythons, notes)
 
 
 @contextmanager

@@ -55,6 +55,21 @@ class TestRead:
         assert ([name], [name], 1) == (disk.entries(), remote.entries(), len(local))
         assert [("absent", 1), ("local", 1)] == recorded.calls
 
+    @pytest.mark.parametrize("tracked", [False, True])
+    @pytest.mark.parametrize("count", [1, 2, 5])
+    def test_each_layer_is_asked_once(
+        self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, count: int, tracked: bool
+    ) -> None:
+        """A miss in a chain of n layers costs n reads, also where an epoch is read along."""
+        layers = [SyncLayer(f"layer{number}", clock) for number in range(count)]
+        gcache = make_gcache(layers=layers)
+        get_user = side.cached(gcache, Source(), track_for_invalidation=tracked)
+
+        with gcache.enable():
+            get_user(1)
+
+        assert [1] * count == [len(layer.asked("get")) for layer in layers]
+
     def test_nearest(
         self,
         make_gcache: Callable[..., GCache],
