@@ -36,9 +36,7 @@ def cached(source, port):
 WRONG = "def cached(source, port): return lambda user_id: source('somebody else')\n"
 
 
-def race_with(
-    adapter: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[list[Row], dict[str, str]]:
+def race_with(adapter: str, folder: Path) -> tuple[list[Row], dict[str, str]]:
     """Run a short race of a constant against a peer whose adapter has this code."""
     (folder / "adapter.py").write_text(adapter)
     python = folder / "python"
