@@ -14,7 +14,8 @@ nox.options.error_on_missing_interpreters = True
 
 BUILD = Path("build")
 UNTRACED = tuple(
-    f"tests/{name}" for name in ("backends", "conformance", "consistency", "drills", "fuzz", "servers", "sim")
+    f"tests/{name}"
+    for name in ("backends", "benchmarks", "conformance", "consistency", "drills", "fuzz", "servers", "sim")
 )
 ADAPTERS = ("gcache-diskcache", "gcache-memcached")
 NEW_ADAPTERS = ("gcache-mango", "gcache-sqlite")

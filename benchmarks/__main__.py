@@ -77,6 +77,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help=f"put tables and chart into {_PAGE}")
     parser.add_argument("--show", action="store_true", help=f"do so with what is in {_OUTPUT}, run nothing")
     chosen = parser.parse_args()
+    if chosen.write and (chosen.jobs or not chosen.peers):
+        parser.error(f"{_PAGE} is about all jobs, with peers: name no jobs, and give --peers.")
     if unknown := set(chosen.jobs) - set(JOBS):
         parser.error(f"no such job: {', '.join(sorted(unknown))}")
     return chosen
@@ -86,6 +88,8 @@ def _show(is_page: bool) -> None:
     """Draw the chart, if there is matplotlib; put tables and chart into the page if it is asked for."""
     where, rows = results.read(_OUTPUT)
     if is_page:
+        if left_out := set(JOBS) - {module for module, _ in rows}:
+            raise SystemExit(f"{_OUTPUT} is not of a whole run, it has no {', '.join(sorted(left_out))}.")
         text = page.tables(where, rows)
         _PAGE.write_text(rewritten(_PAGE.read_text(), "bench", text))
     if find_spec("matplotlib"):

@@ -15,6 +15,8 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 from PIL import Image
 
@@ -87,9 +89,9 @@ def _ratios(axes: Axes, rows: Sequence[Row], peers: Sequence[Row]) -> None:
     axes.set(title="Times the floor or the limit (log scale; less is better)")
     handles, labels = axes.get_legend_handles_labels()
     handles += [
-        plt.Rectangle((0, 0), 1, 1, color=_MET),
-        plt.Rectangle((0, 0), 1, 1, color=_MISSED),
-        plt.Line2D([0], [0], color=_TARGET, linewidth=2.5),
+        Rectangle((0, 0), 1, 1, color=_MET),
+        Rectangle((0, 0), 1, 1, color=_MISSED),
+        Line2D([0], [0], color=_TARGET, linewidth=2.5),
     ]
     labels += ["ours, target met", "ours, target missed", "at most"]
     axes.legend(handles, labels, loc="best", fontsize=8)
