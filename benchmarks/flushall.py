@@ -1,6 +1,7 @@
 """`flushall` of a million keys among two million, sync and async, and what others feel of it meanwhile.
 
 The server's own account is in the log of slow commands: a command that takes long keeps all others waiting.
+Beside it stands a server with nothing to do: what it keeps a PING waiting is the machine's doing.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ end
 
 def run() -> list[Row]:
     rows: list[Row] = []
-    with valkey() as port:
+    with valkey() as port, valkey() as idle:
         for side, flush in (("sync", _flush), ("async", _aflush)):
-            rows += _rows(side, port, flush)
+            rows += _rows(side, port, idle, flush)
     return rows
 
 
@@ -60,14 +61,14 @@ def _aflush(subj: Subject) -> None:
     asyncio.run(flush())
 
 
-def _rows(side: str, port: int, flush: Callable[[Subject], None]) -> list[Row]:
+def _rows(side: str, port: int, idle: int, flush: Callable[[Subject], None]) -> list[Row]:
     config = RedisConfig(host=HOST, port=port)
     with (
         redis.Redis(HOST, port, socket_timeout=60) as client,
         subject(CacheLayer.REMOTE, redis=config) as subj,
     ):
         _fill(client)
-        with _watched(port) as seen:
+        with _watched(port, idle) as seen:
             started = perf_counter()
             flush(subj)
             took_sec = perf_counter() - started
@@ -76,9 +77,16 @@ def _rows(side: str, port: int, flush: Callable[[Subject], None]) -> list[Row]:
         slowest_sec = max((each["duration"] for each in slow), default=0) / 1e6
         client.flushdb()
     job, grown = f"flushall of 1,000,000 keys, {side}", max(0, seen["bytes_most"] - seen["bytes_first"])
+    busy_ns, idle_ns = (sec * 1e9 for sec in seen["longest_sec"])
     return [
         within(job, took_sec * 1e9, _MOST_SEC * 1e9, "ns", "20 s"),
-        within(f"{job}: longest PING", seen["longest_sec"] * 1e9, _MOST_PAUSE_SEC * 1e9, "ns", "10 ms"),
+        within(
+            f"{job}: longest PING",
+            busy_ns,
+            _MOST_PAUSE_SEC * 1e9,
+            "ns",
+            f"10 ms; idle server {idle_ns / 1e6:.1f} ms",
+        ),
         within(f"{job}: slowest command", slowest_sec * 1e9, _MOST_PAUSE_SEC * 1e9, "ns", "10 ms"),
         within(f"{job}: memory gained", grown / 1000, _MOST_BYTES / 1000, "kB", "4 MB"),
     ]
@@ -94,10 +102,10 @@ def _fill(client: redis.Redis) -> None:
 
 
 @contextmanager
-def _watched(port: int) -> Iterator[dict[str, float]]:
-    """Watch the server and this process during the block; afterwards what was seen is in what it gave."""
-    seen: dict[str, float] = {}
-    command = [sys.executable, str(_WATCHER), str(port), str(os.getpid())]
+def _watched(*ports: int) -> Iterator[dict[str, Any]]:
+    """Watch the servers and this process during the block; afterwards what was seen is in what it gave."""
+    seen: dict[str, Any] = {}
+    command = [sys.executable, str(_WATCHER), str(os.getpid()), *map(str, ports)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as watcher:
         assert watcher.stdin is not None
@@ -106,4 +114,4 @@ def _watched(port: int) -> Iterator[dict[str, float]]:
         yield seen
         watcher.stdin.close()
         seen.update(json.loads(watcher.stdout.readline()))
-    void_unless(seen["pings"] > 0, "nobody looked")
+    void_unless(min(seen["longest_sec"]) > 0, "nobody looked")

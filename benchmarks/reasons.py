@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 REASONS: Mapping[str, str] = {
+    "hit ratio, Zipf": (
+        "SIEVE knows one mark for each entry and forgets who has gone; W-TinyLFU counts the accesses of all "
+        "keys, also of those that are not there."
+    ),
     "hit ratio, scans": (
         "Newcomers go into the same ring as all others, so a scan takes room from keys that are asked for "
         "until the hand has passed it. W-TinyLFU compares a newcomer with whom it would replace."

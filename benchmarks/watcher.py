@@ -1,8 +1,8 @@
-"""A process that watches a server and a process: how long the one is silent, how large the other gets.
+"""A process that watches servers and a process: how long the ones are silent, how large the other gets.
 
-`python watcher.py PORT PID` sends PING after PING until its stdin ends, then prints JSON: the longest that an
-answer took, how many there were, and the resident memory of PID at first and at most (0 where there is no
-/proc). It is a process of its own, so that no thread of ours can keep it from looking.
+`python watcher.py PID PORT ...` sends PING after PING to each server until its stdin ends, then prints JSON:
+for each server the longest that an answer took, and the resident memory of PID at first and at most (0 where
+there is no /proc). It is a process of its own, so that no thread of ours can keep it from looking.
 """
 
 from __future__ import annotations
@@ -12,29 +12,40 @@ import select
 import socket
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-_LOOK_SEC = 0.01
+_LOOK_SEC, _PAUSE_SEC = 0.01, 0.0002
 
 
 def main() -> None:
-    server, statm = ("127.0.0.1", int(sys.argv[1])), Path("/proc", sys.argv[2], "statm")
-    longest_sec, pings, first = 0.0, 0, _resident(statm)
-    most, looked = first, 0.0
-    with socket.create_connection(server) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    statm, ports = Path("/proc", sys.argv[1], "statm"), [int(port) for port in sys.argv[2:]]
+    longest_sec = [0.0] * len(ports)
+    first = most = _resident(statm)
+    looked = 0.0
+    with ExitStack() as stack:
+        connections = [stack.enter_context(_connection(port)) for port in ports]
         print("watching", flush=True)
         while not select.select([sys.stdin], [], [], 0)[0]:
-            started = time.perf_counter()
-            connection.sendall(b"PING\r\n")
-            connection.recv(64)
-            now = time.perf_counter()
-            longest_sec, pings = max(longest_sec, now - started), pings + 1
-            if now - looked > _LOOK_SEC:
-                most, looked = max(most, _resident(statm)), now
-            time.sleep(0.0002)
-    told = {"longest_sec": longest_sec, "pings": pings, "bytes_first": first, "bytes_most": most}
-    print(json.dumps(told), flush=True)
+            for place, connection in enumerate(connections):
+                longest_sec[place] = max(longest_sec[place], _ping(connection))
+            if time.monotonic() - looked > _LOOK_SEC:
+                most, looked = max(most, _resident(statm)), time.monotonic()
+            time.sleep(_PAUSE_SEC)
+    print(json.dumps({"longest_sec": longest_sec, "bytes_first": first, "bytes_most": most}), flush=True)
+
+
+def _connection(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _ping(connection: socket.socket) -> float:
+    started = time.perf_counter()
+    connection.sendall(b"PING\r\n")
+    connection.recv(64)
+    return time.perf_counter() - started
 
 
 def _resident(statm: Path) -> int:

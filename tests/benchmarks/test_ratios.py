@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("redis")
 
 from benchmarks import ratios, results
+from benchmarks.ratios import Known
 from benchmarks.results import Row
 
 
@@ -21,7 +22,11 @@ def outcomes(job: str, *values: float) -> Iterator[list[Row]]:
 @pytest.fixture
 def baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     where = results.circumstances()
-    kept = {"cpu": where["cpu"], "python": where["python"], "ratios": {"a hit": 2.0}}
+    kept = {
+        "cpu": where["cpu"],
+        "python": where["python"],
+        "ratios": {"a hit": {"ratio": 2.0, "apart": 0.02}},
+    }
     (tmp_path / "baseline.json").write_text(json.dumps(kept))
     monkeypatch.setattr(ratios, "BASELINE", tmp_path / "baseline.json")
     monkeypatch.setattr("sys.argv", ["ratios", "local_hit"])
@@ -68,9 +73,15 @@ def test_a_job_that_is_new_is_not_slower() -> None:
 
 def test_the_median_of_the_runs_counts() -> None:
     """One run out of line does not move the outcome."""
-    [found] = ratios.compared({"a hit": 2.0}, {"a hit": [2.0, 9.0, 2.1]})
+    [found] = ratios.compared({"a hit": Known(2.0, 0.02)}, {"a hit": [2.0, 9.0, 2.1]})
 
     assert 2.1 == found.now
+
+
+@pytest.mark.parametrize(("apart", "most"), [(0.02, 2.2), (0.5, 3.0)])
+def test_the_tolerance_is_what_runs_lie_apart(apart: float, most: float) -> None:
+    """A job that noise moves further than a tenth is not failed for that."""
+    assert most == Known(2.0, apart).most
 
 
 def test_the_committed_baseline_has_every_job() -> None:
