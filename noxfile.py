@@ -14,7 +14,8 @@ nox.options.error_on_missing_interpreters = True
 
 BUILD = Path("build")
 UNTRACED = tuple(
-    f"tests/{name}" for name in ("backends", "conformance", "consistency", "drills", "fuzz", "servers", "sim")
+    f"tests/{name}"
+    for name in ("backends", "benchmarks", "conformance", "consistency", "drills", "fuzz", "servers", "sim")
 )
 ADAPTERS = ("gcache-diskcache", "gcache-memcached")
 NEW_ADAPTERS = ("gcache-mango", "gcache-sqlite")
@@ -152,9 +153,23 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure against hand-written floors in the same run. With `-- --check` a missed target fails."""
-    session.install(".[all]", *SERVERS)
+    """Measure against hand-written floors in the same run. With `-- --check` a missed target fails.
+
+    With `-- --peers` caches of others take part, each in an environment of its own. `-- --write` puts tables
+    and chart into docs/performance.md. Names of jobs restrict it to those.
+    """
+    session.install(".[all]", *SERVERS, "matplotlib")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def ratios(session: nox.Session) -> None:
+    """Fail if a hit has become slower against its floor than benchmarks/baseline.json has it: three minutes.
+
+    Compares ratios, not times. `-- --write` makes a new baseline. Needs a machine with little else to do.
+    """
+    session.install(".[all]", *SERVERS)
+    session.run("python", "-m", "benchmarks.ratios", *session.posargs)
 
 
 @nox.session

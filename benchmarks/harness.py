@@ -7,13 +7,14 @@ The garbage collector stays as it is in production, on.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from inspect import isawaitable
 from random import Random
 from statistics import median, quantiles
 from typing import Any
 
+from benchmarks.peers.inside.calling import in_a_row
 from benchmarks.results import Row
 
 ROUNDS = 120
@@ -46,22 +47,8 @@ class Contestant:
 
 
 def calls(*statements: str, **names: Any) -> Contestant:
-    """Return a contestant that runs `statements`, which hold one call each, one after another.
-
-    Written out in a row they leave the loop's own cost out of sight. With an `await` in them they are
-    awaited in one coroutine.
-    """
-    prefix = "async " if "await" in statements[0] else ""
-    lines = "".join(f"        {statement}\n" for statement in statements)
-    source = (
-        f"{prefix}def run(times):\n"
-        "    started = clock()\n"
-        f"    for _ in range(times):\n{lines}"
-        "    return clock() - started\n"
-    )
-    namespace = {**names, "clock": time.perf_counter}
-    exec(compile(source, "<contestant>", "exec"), namespace)
-    return Contestant(namespace["run"], len(statements))
+    """Return a contestant that runs `statements`, which hold one call each, one after another."""
+    return Contestant(in_a_row(statements, **names), len(statements))
 
 
 def _turns(contestants: Sequence[Contestant], rounds: int) -> Iterator[tuple[Contestant, bool]]:
@@ -80,19 +67,40 @@ def race(*contestants: Contestant, rounds: int = ROUNDS) -> None:
 async def arace(*contestants: Contestant, rounds: int = ROUNDS) -> None:
     """Let the contestants take turns in this task, without a step of the event loop that they do not take."""
     for contestant, is_warm_up in _turns(contestants, rounds):
-        seconds: Awaitable[float] = contestant.run(contestant.times)
-        contestant.note(await seconds, is_warm_up)
+        seconds = contestant.run(contestant.times)
+        contestant.note(await seconds if isawaitable(seconds) else seconds, is_warm_up)
 
 
 def compare(
-    job: str, ours: Contestant, floor: Contestant, target: float | None = None, floor_is: str = ""
+    job: str,
+    ours: Contestant,
+    floor: Contestant,
+    target: float | None = None,
+    floor_is: str = "",
+    *,
+    is_peer: bool = False,
 ) -> Row:
-    """Return the outcome of a race between two."""
+    """Return the outcome of a race between two; `is_peer` says that the other is no floor but a peer."""
     ratios = [one / other for one, other in zip(ours.ns, floor.ns, strict=True)]
     low, _, high = quantiles(ratios, n=4)
     return Row(
-        job, median(ours.ns), median(floor.ns), median(ratios), target, floor_is, low, high, len(ratios)
+        job,
+        median(ours.ns),
+        median(floor.ns),
+        median(ratios),
+        target,
+        floor_is,
+        low,
+        high,
+        len(ratios),
+        is_peer,
     )
+
+
+def within(job: str, figure: float, limit: float, unit: str, limit_is: str) -> Row:
+    """Return the outcome of something that is measured once, against the most that it may be."""
+    ratio = figure / limit
+    return Row(job, figure, limit, ratio, 1, limit_is, ratio, ratio, 1, unit=unit)
 
 
 def expect(actual: object, expected: object) -> None:

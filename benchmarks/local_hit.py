@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from benchmarks.floors import sync_floor
 from benchmarks.harness import calls, compare, expect, race
+from benchmarks.peers.catalogue import CACHEBOX, GCACHE
+from benchmarks.peers.turns import NOBODY, Peers
 from benchmarks.results import Row
 from benchmarks.subject import USERS, profile, subject
 
+JOB = "local hit, sync"
 
-def run() -> list[Row]:
-    with subject() as subj:
+
+def run(peers: Peers = NOBODY) -> list[Row]:
+    with subject() as subj, peers.join("local_hit") as opponents:
         runs: list[str] = []
 
         def source(user_id: str) -> dict[str, object]:
@@ -22,8 +26,9 @@ def run() -> list[Row]:
                 expect(function(user), profile(user))
         ours = calls(*[f"call({user!r})" for user in USERS], call=cached)
         theirs = calls(*[f"call({user!r})" for user in USERS], call=floor.function)
-        race(ours, theirs)
+        race(ours, theirs, *opponents.contestants)
         expect(len(runs), 2 * len(USERS))
         expect(floor.count(), theirs.total_calls)
         subj.expect_hits("LocalHit", "local", ours.total_calls)
-        return [compare("local hit, sync", ours, theirs, 4, "closure over a dict")]
+        against = opponents.rows(JOB, ours, {CACHEBOX: 1, GCACHE: 1 / 150})
+        return [compare(JOB, ours, theirs, 2.0, "closure over a dict"), *against]

@@ -6,12 +6,16 @@ import asyncio
 
 from benchmarks.floors import async_floor
 from benchmarks.harness import arace, calls, compare, expect
+from benchmarks.peers.catalogue import ASYNC_LRU, CACHEBOX
+from benchmarks.peers.turns import NOBODY, Peers
 from benchmarks.results import Row
 from benchmarks.subject import USERS, aprofile, profile, subject
 
+JOB = "local hit, async"
 
-async def _run() -> list[Row]:
-    with subject() as subj:
+
+async def _run(peers: Peers) -> list[Row]:
+    with subject() as subj, peers.join("local_hit_async") as opponents:
         runs: list[str] = []
 
         async def source(user_id: str) -> dict[str, object]:
@@ -24,12 +28,13 @@ async def _run() -> list[Row]:
                 expect(await function(user), profile(user))
         ours = calls(*[f"await call({user!r})" for user in USERS], call=cached)
         theirs = calls(*[f"await call({user!r})" for user in USERS], call=floor.function)
-        await arace(ours, theirs)
+        await arace(ours, theirs, *opponents.contestants)
         expect(len(runs), 2 * len(USERS))
         expect(floor.count(), theirs.total_calls)
         subj.expect_hits("LocalHitAsync", "local", ours.total_calls)
-        return [compare("local hit, async", ours, theirs, 3, "closure over a dict")]
+        against = opponents.rows(JOB, ours, {CACHEBOX: 1, ASYNC_LRU: 1})
+        return [compare(JOB, ours, theirs, 1.8, "closure over a dict"), *against]
 
 
-def run() -> list[Row]:
-    return asyncio.run(_run())
+def run(peers: Peers = NOBODY) -> list[Row]:
+    return asyncio.run(_run(peers))

@@ -11,15 +11,16 @@ from redis.retry import Retry
 
 from benchmarks.floors import TTL_SEC
 from benchmarks.harness import calls, compare, expect, race
+from benchmarks.peers.turns import NOBODY, Peers
 from benchmarks.results import Row
 from benchmarks.server import HOST, valkey
 from benchmarks.subject import USERS, profile, subject
 from gcache import CacheLayer, RedisConfig
 
-FLOOR = "redis.Redis.get and pickle.loads"
+JOB, FLOOR = "Redis hit, sync", "redis.Redis.get and pickle.loads"
 
 
-def run() -> list[Row]:
+def run(peers: Peers = NOBODY) -> list[Row]:
     with valkey() as port:
         options: dict[str, Any] = {
             "socket_timeout": 0.5,
@@ -30,6 +31,7 @@ def run() -> list[Row]:
         with (
             redis.Redis(HOST, port, socket_connect_timeout=0.5, **options) as client,
             subject(CacheLayer.REMOTE, redis=config) as subj,
+            peers.join("redis_hit", port) as opponents,
         ):
             untracked = subj.cached(profile, "RedisHit")
             tracked = subj.cached(profile, "RedisHitTracked", track_for_invalidation=True)
@@ -45,11 +47,12 @@ def run() -> list[Row]:
                 calls(*[f"call({user!r})" for user in USERS], call=call)
                 for call in (untracked, tracked, floor)
             ]
-            race(*contestants)
+            race(*contestants, *opponents.contestants)
             ours, ours_tracked, theirs = contestants
             subj.expect_hits("RedisHit", "remote", ours.total_calls + len(USERS))
             subj.expect_hits("RedisHitTracked", "remote", ours_tracked.total_calls + len(USERS))
             return [
-                compare("Redis hit, sync", ours, theirs, 1.3, FLOOR),
-                compare("Redis hit, sync, tracked", ours_tracked, theirs, 1.4, FLOOR),
+                compare(JOB, ours, theirs, 1.15, FLOOR),
+                compare(f"{JOB}, tracked", ours_tracked, theirs, 1.25, FLOOR),
+                *opponents.rows(JOB, ours, {}),
             ]

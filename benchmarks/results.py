@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,11 @@ _HEADER = f"{'job':<52} {'ours':>9} {'floor':>9} {'ratio':>6} {'target':>6}  ver
 
 @dataclass(frozen=True)
 class Row:
-    """Medians of nanoseconds a call, and of the ratio; `low` and `high` are the ratio's quartiles."""
+    """Medians of nanoseconds a call, or of what else `unit` says, and of the ratio.
+
+    `low` and `high` are the ratio's quartiles. Where `is_peer` the floor is what a peer took. With "%" as
+    unit `ratio` is not one: it says by how many points ours is below.
+    """
 
     job: str
     ours_ns: float
@@ -28,6 +32,8 @@ class Row:
     low: float
     high: float
     rounds: int
+    is_peer: bool = False
+    unit: str = "ns"
 
     @property
     def verdict(self) -> str:
@@ -36,9 +42,10 @@ class Row:
         return "met" if self.ratio <= self.target else "MISSED"
 
     def __str__(self) -> str:
-        target = "" if self.target is None else f"{self.target:.2f}"
-        times = f"{_readable(self.ours_ns):>9} {_readable(self.floor_ns):>9}"
-        return f"{self.job:<52} {times} {self.ratio:>6.2f} {target:>6}  {self.verdict:<7}  {self.floor_is}"
+        target = "" if self.target is None else ratio_text(self.target)
+        figures = f"{readable(self.ours_ns, self.unit):>9} {readable(self.floor_ns, self.unit):>9}"
+        ratio = ratio_text(self.ratio)
+        return f"{self.job:<52} {figures} {ratio:>6} {target:>6}  {self.verdict:<7}  {self.floor_is}"
 
 
 def circumstances() -> dict[str, Any]:
@@ -64,17 +71,37 @@ def print_where(where: dict[str, Any]) -> None:
     print(f"{where['python']}; {packages}")
 
 
-def write(path: Path, where: dict[str, Any], rows: list[Row]) -> None:
+def write(path: Path, where: dict[str, Any], rows: list[tuple[str, Row]], notes: dict[str, str]) -> None:
+    """Keep what was measured: rows with the module that each comes from, and `notes` on absent peers."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    jobs = [{**asdict(row), "verdict": row.verdict} for row in rows]
-    path.write_text(json.dumps({**where, "jobs": jobs}, indent=2) + "\n")
+    jobs = [{"module": module, **asdict(row), "verdict": row.verdict} for module, row in rows]
+    path.write_text(json.dumps({**where, "absent": notes, "jobs": jobs}, indent=2) + "\n")
 
 
-def _readable(ns: float) -> str:
-    for limit, unit in ((1e4, "ns"), (1e7, "µs")):
-        if ns < limit:
-            return f"{ns * 1e4 / limit:.{0 if unit == 'ns' else 1}f} {unit}"
-    return f"{ns / 1e6:.1f} ms"
+def read(path: Path) -> tuple[dict[str, Any], list[tuple[str, Row]]]:
+    """Return what `write` has kept: what the figures depend on with the notes, and the rows."""
+    kept = json.loads(path.read_text())
+    names = {field.name for field in fields(Row)}
+    jobs = kept.pop("jobs")
+    return kept, [(job["module"], Row(**{name: job[name] for name in names & set(job)})) for job in jobs]
+
+
+def readable(figure: float, unit: str) -> str:
+    """Return a figure with three digits or so: "1.3 µs", "124 bytes", "77.4 %"."""
+    if unit == "%":
+        return f"{figure:.2f} %"
+    if unit != "ns":
+        return f"{figure:,.0f} {unit}".rstrip()
+    if figure < 1e4:
+        return f"{figure:.0f} ns"
+    for limit, divisor, name in ((1e7, 1e3, "µs"), (1e9, 1e6, "ms")):
+        if figure < limit:
+            return f"{figure / divisor:.1f} {name}"
+    return f"{figure / 1e9:.1f} s"
+
+
+def ratio_text(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio >= 0.1 or ratio <= 0 else f"{ratio:.2g}"
 
 
 def _version(package: str) -> str:

@@ -10,20 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.floors import TTL_SEC, enabled
 from benchmarks.harness import expect
+from benchmarks.peers.inside.source import USERS, aprofile, profile
 from gcache import CacheLayer, GCache, GCacheConfig, GCacheKey, GCacheKeyConfig, RedisConfig
 from gcache.instrumentation import PrometheusSink
 
-USERS = [str(12_345 + 7 * number) for number in range(20)]
-
-
-def profile(user_id: str) -> dict[str, object]:
-    """Return a small dict built from the argument: the plain function behind most jobs."""
-    return {"id": user_id, "name": "Ada", "plan": "pro"}
-
-
-async def aprofile(user_id: str) -> dict[str, object]:
-    """Do the same, without calling the other: a bare coroutine costs no second function."""
-    return {"id": user_id, "name": "Ada", "plan": "pro"}
+__all__ = ["USERS", "Subject", "aprofile", "profile", "subject"]
 
 
 class Subject:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import gcache
+from benchmarks.environments import python_with
 
 OURS = "ours"
 PEER_VERSION = "3.0.0"
@@ -40,16 +39,5 @@ def ours(*launcher: str) -> Subject:
 
 def peer(directory: Path) -> Subject:
     """Return the peer, from a virtual environment in `directory`, which is made if it is not there yet."""
-    python = directory / "bin" / "python"
-    if not _has_peer(python):
-        venv.create(directory, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *_PEER_REQUIREMENTS], check=True)
+    python = python_with(_PEER_REQUIREMENTS, directory)
     return Subject(f"peer {PEER_VERSION}", [str(python), "-E"], directory)
-
-
-def _has_peer(python: Path) -> bool:
-    question = "from importlib import metadata; import hiredis; print(metadata.version('gcache'))"
-    if not python.exists():
-        return False
-    answer = subprocess.run([python, "-E", "-c", question], capture_output=True, text=True)
-    return answer.stdout.strip() == PEER_VERSION

@@ -16,6 +16,7 @@ from benchmarks.drills import report, subjects
 from benchmarks.drills.catalogue import DRILLS, Drill
 from benchmarks.drills.conduct import Row, conduct
 from benchmarks.drills.subjects import Subject
+from benchmarks.markers import rewritten
 
 _OUTPUT = Path("build", "drills.json")
 _PEERS = Path("build", "peers")
@@ -36,7 +37,7 @@ def main() -> int:
     report.write(_OUTPUT, where, rows)
     tables = _tables(rows, [peer.name for peer in peers])
     if chosen.write:
-        _PAGE.write_text(report.rewritten(_PAGE.read_text(), tables))
+        _PAGE.write_text(rewritten(_PAGE.read_text(), "drills", tables))
     else:
         print(f"\n{tables}")
     bad = [row.drill.name for row in rows if row.subject.is_ours and not row.is_harmless]

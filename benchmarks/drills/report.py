@@ -15,7 +15,6 @@ _COLUMNS = (
     *("fault", "calls", "failed", "wrong values", "hits meanwhile"),
     *("median added", "worst added", "hits again after"),
 )
-BEGIN, END = "<!-- drills: begin -->", "<!-- drills: end -->"
 
 
 def line(row: Row) -> str:
@@ -38,15 +37,6 @@ def table_of_peers(rows: Sequence[Row], peers: Sequence[str]) -> str:
         cells = [_cell(by_place.get((drill, subject))) for subject in ("ours", *peers)]
         lines.append(f"| {drill} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", *_left_out(rows)]) + "\n"
-
-
-def rewritten(page: str, tables: str) -> str:
-    """Return `page` with `tables` between its markers."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"The page has no {BEGIN} followed by {END}.")
-    return f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
 
 
 def write(path: Path, where: Mapping[str, Any], rows: Iterable[Row]) -> None:

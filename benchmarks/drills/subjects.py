@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import gcache
+from benchmarks.environments import python_with
 
 SideName = Literal["sync", "async"]
 _BOTH: tuple[SideName, ...] = ("sync", "async")
@@ -62,11 +61,5 @@ def ours(*launcher: str) -> Subject:
 
 def installed(peer: Peer, directory: Path) -> Subject:
     """Return a peer, from a virtual environment under `directory`, which is made if it is not there yet."""
-    place = directory / peer.name.replace(" ", "-")
-    python, stamp = place / "bin" / "python", place / "installed.txt"
-    wanted = " ".join([peer.pinned, *peer.needs])
-    if not stamp.exists() or stamp.read_text() != wanted:
-        venv.create(place, with_pip=True, clear=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted.split()], check=True)
-        stamp.write_text(wanted)
+    python = python_with([peer.pinned, *peer.needs], directory / peer.name.replace(" ", "-"))
     return Subject(peer.name, [str(python), "-E"], peer.adapter, peer.sides)

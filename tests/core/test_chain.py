@@ -55,6 +55,30 @@ class TestRead:
         assert ([name], [name], 1) == (disk.entries(), remote.entries(), len(local))
         assert [("absent", 1), ("local", 1)] == recorded.calls
 
+    @pytest.mark.parametrize("count", [1, 2, 5])
+    @pytest.mark.parametrize(("tracked", "nearer"), [(False, 1), (True, 0)])
+    def test_each_layer_is_asked_once_at_most(
+        self,
+        make_gcache: Callable[..., GCache],
+        side: Any,
+        clock: Clock,
+        count: int,
+        tracked: bool,
+        nearer: int,
+    ) -> None:
+        """A miss in a chain of n layers costs n reads; where an epoch is read, the authority's is enough."""
+        layers = [SyncLayer(f"layer{number}", clock) for number in range(count)]
+        gcache = make_gcache(layers=layers)
+        get_user = side.cached(gcache, Source(), track_for_invalidation=tracked)
+
+        with gcache.enable():
+            get_user(1)
+            for layer in layers:
+                layer.log.clear()
+            get_user(1, page=2)
+
+        assert [nearer] * (count - 1) + [1] == [len(layer.asked("get")) for layer in layers]
+
     def test_nearest(
         self,
         make_gcache: Callable[..., GCache],

@@ -14,7 +14,7 @@ pytest.importorskip("redis")
 pytest.importorskip("trustme")
 
 from benchmarks.drills import __main__ as program
-from benchmarks.drills import report, subjects
+from benchmarks.drills import subjects
 from benchmarks.drills.catalogue import DRILLS, Drill
 from benchmarks.drills.conduct import Pass, Row, conduct
 from benchmarks.drills.subjects import Subject
@@ -110,12 +110,3 @@ def test_each_hurt_counts(what: dict[str, Any]) -> None:
 
     assert row.is_harmless
     assert not replace(row, passes=(unhurt, replace(unhurt, **what))).is_harmless
-
-
-def test_the_page_is_rewritten_between_its_markers() -> None:
-    """What stands around the markers stays, what stood between them goes."""
-    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n"
-
-    assert f"before\n{report.BEGIN}\n\nnew\n{report.END}\nafter\n" == report.rewritten(page, "new")
-    with pytest.raises(ValueError, match="drills: begin"):
-        report.rewritten("no markers", "new")
