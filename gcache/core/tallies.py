@@ -25,10 +25,10 @@ class Tally:
     `hits` only grows, and is a float because adding to one is cheaper than making the next int.
     """
 
-    __slots__ = ("_delivered", "dumps", "hits", "loads", "reads")
+    __slots__ = ("delivered", "dumps", "hits", "loads", "reads")
 
     def __init__(self) -> None:
-        self.hits = self._delivered = 0.0
+        self.hits = self.delivered = 0.0
         self.reads: deque[float] = deque(maxlen=MOST_FIGURES)
         self.dumps: deque[float] = deque(maxlen=MOST_FIGURES)
         self.loads: deque[float] = deque(maxlen=MOST_FIGURES)
@@ -42,8 +42,8 @@ class Tally:
         if loads := _taken(self.loads):
             yield Serialization(use_case, key_type, layer, "load", loads)
         hits = self.hits
-        if new := hits - self._delivered:
-            self._delivered = hits
+        if new := hits - self.delivered:
+            self.delivered = hits
             yield Hit(use_case, key_type, layer, int(new))
 
 
@@ -51,8 +51,10 @@ def sums_of(use_case: UseCase) -> list[Event]:
     """Return what came up for `use_case` since the last time."""
     name, key_type = use_case.name, use_case.key_type
     events: list[Event] = []
-    for layer, tally in tuple(use_case.tallies.items()):
-        events.extend(tally.take(name, key_type, layer))
+    if use_case.tallies:
+        for layer, tally in tuple(use_case.tallies.items()):
+            if tally.reads or tally.hits != tally.delivered or tally.dumps or tally.loads:
+                events.extend(tally.take(name, key_type, layer))
     hits, bypassed = use_case.hits, use_case.bypassed
     if new := hits - use_case.hits_delivered:
         use_case.hits_delivered = hits
