@@ -100,17 +100,16 @@ class DirectLane(Lane):
         self._idle: list[Any] = []
 
     def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        command = self._packed(keys)
         with self:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                reply = self._ask(self._connect(), command)
+                reply = self._ask(self._connect(), keys)
             else:
                 try:
-                    reply = self._ask(connection, command)
+                    reply = self._ask(connection, keys)
                 except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
-                    reply = self._ask(self._connect(), command)
+                    reply = self._ask(self._connect(), keys)
         return reply  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -118,9 +117,9 @@ class DirectLane(Lane):
             self._idle.pop().disconnect()
         super().close()
 
-    def _ask(self, connection: Any, command: bytes) -> Any:
+    def _ask(self, connection: Any, keys: Sequence[str]) -> Any:
         try:
-            connection.send_packed_command([command])
+            connection.send_packed_command(self._packed(connection, keys))
             reply = connection.read_response()
         except redis.exceptions.ResponseError:
             self._idle.append(connection)
@@ -250,17 +249,16 @@ class AsyncDirectLane(AsyncLane):
         self.read = Batches(self._read).read  # type: ignore[method-assign]
 
     async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        command = self._packed(keys)
         async with self:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                reply = await self._ask(self._connect(), command)
+                reply = await self._ask(self._connect(), keys)
             else:
                 try:
-                    reply = await self._ask(connection, command)
+                    reply = await self._ask(connection, keys)
                 except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
-                    reply = await self._ask(self._connect(), command)
+                    reply = await self._ask(self._connect(), keys)
         return reply  # type: ignore[no-any-return]
 
     async def _close(self) -> None:
@@ -268,9 +266,9 @@ class AsyncDirectLane(AsyncLane):
             await self._idle.pop().disconnect()
         await super()._close()
 
-    async def _ask(self, connection: Any, command: bytes) -> Any:
+    async def _ask(self, connection: Any, keys: Sequence[str]) -> Any:
         try:
-            await connection.send_packed_command([command])
+            await connection.send_packed_command(self._packed(connection, keys))
             reply = await connection.read_response()
         except redis.exceptions.ResponseError:
             self._idle.append(connection)

@@ -50,8 +50,7 @@ class Client:
     def get_encoder(self) -> Client:
         return self
 
-    def encode(self, text: str) -> bytes:
-        return text.encode()
+    encoding = "utf-8"
 
 
 @pytest.mark.parametrize("verb", ["lane", "close"])

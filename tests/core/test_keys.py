@@ -111,6 +111,14 @@ class TestEpoch:
         assert urn.epoch(key_type, id) != urn.build(key)
 
     @given(keys)
+    def test_beside(self, key: GCacheKey) -> None:
+        """The epoch that is cut out of a tracked key is that of its entity."""
+        urn = UrnKeyBuilder()
+        tracked = trusted_key(key.key_type, key.id, key.use_case, key.args, True)
+
+        assert urn.epoch(key.key_type, key.id) == urn.epoch_beside(urn.build(tracked))
+
+    @given(keys)
     def test_one_slot(self, key: GCacheKey) -> None:
         """What a Redis Cluster hashes of a tracked key is what it hashes of its entity's epoch."""
         urn = UrnKeyBuilder()
