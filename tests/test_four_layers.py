@@ -44,6 +44,7 @@ class Chain:
         namespace["what_to_do"] = lambda key: self.config
         gcache: GCache = namespace["gcache"]
         gcache._engine.recorder._sink = self.recorded
+        self.recorded.before_collect(gcache._engine.recorder.deliver)
         self._made.append(gcache)
         return gcache
 

@@ -516,11 +516,11 @@ class TestBroken:
     def gcache(self, make_gcache: Callable[..., GCache], monkeypatch: pytest.MonkeyPatch) -> GCache:
         """An instance whose key builder knows no epochs."""
 
-        def epoch(key_type: str, id: object) -> str:
+        def epoch(name: str) -> str:
             raise ZeroDivisionError("no epochs today")
 
         gcache = make_gcache()
-        monkeypatch.setattr(gcache._engine.keys, "epoch", epoch)
+        monkeypatch.setattr(gcache._engine.chain.routes, "_epoch_beside", epoch)
         return gcache
 
     @pytest.fixture
