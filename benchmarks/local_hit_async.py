@@ -28,7 +28,7 @@ async def _run() -> list[Row]:
         expect(len(runs), 2 * len(USERS))
         expect(floor.count(), theirs.total_calls)
         subj.expect_hits("LocalHitAsync", "local", ours.total_calls)
-        return [compare("local hit, async", ours, theirs, 3, "closure over a dict")]
+        return [compare("local hit, async", ours, theirs, 1.8, "closure over a dict")]
 
 
 def run() -> list[Row]:
