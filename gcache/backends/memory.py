@@ -78,12 +78,18 @@ class MemoryLayer(Generic[Stored]):
         if sweep:
             _sweeper.know(self)
 
+    @property
+    def lookup(self) -> Callable[[str], Slot[Stored] | None] | None:
+        """What returns the slot of a key, also one that is over; None where a subclass has its own `find`."""
+        return self._slots.get if type(self).find is MemoryLayer[Any].find else None
+
     def find(self, key: str, now: float) -> Stored | None:
         """Return what is under `key`, unless its life was over at `now`."""
         slot = self._slots.get(key)
         if slot is None or slot.deadline <= now:
             return None
-        slot.visited = True
+        if not slot.visited:
+            slot.visited = True
         return slot.stored
 
     def get(self, keys: Sequence[str]) -> Sequence[Stored | None]:
@@ -169,7 +175,8 @@ class MemoryLayer(Generic[Stored]):
     def after_fork(self) -> None:
         """Give the child a lock of its own, and an empty layer if the parent was just changing it."""
         if self._lock.locked():
-            self._slots, self._sieve, self._weight = {}, Sieve(), 0
+            self._slots.clear()  # which stays the same one: cached functions know it
+            self._sieve, self._weight = Sieve(), 0
         self._lock = threading.Lock()
 
     def _put(self, fresh: list[Slot[Stored]], now: float) -> None:

@@ -16,18 +16,26 @@ from inspect import Parameter
 from typing import Any
 
 from gcache.core.keys import UrnKeyBuilder, trusted_key
-from gcache.core.rendering import UNSAFE, WORDS, render, render_id
+from gcache.core.rendering import SHORT, UNSAFE, WORDS, escaped_before, render, render_id, rendered_before
 from gcache.errors import DecorationError, UnknownArgument
 
 IdArg = str | tuple[str, Callable[[Any], Any]]
 _RECEIVERS = ("self", "cls")
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
-_HERE = "<value>"
-# What `render_id` and `render` give back as it is, or as str() does.
-_PLAIN_ID = "_gc_type(_gc_v) is str and (_gc_v.isalnum() or not _gc_unsafe(_gc_v))"
-_PLAIN_ARGUMENT = (
-    "_gc_v is None or _gc_v is True or _gc_v is False "
-    "or _gc_type(_gc_v) is str and _gc_v.isidentifier() and _gc_v not in _gc_words"
+_FEW_DIGITS = range(-(10**9), 10**9)
+# What `render_id` and `render` return, for what is common without a call of them.
+_ID = (
+    "<value> if _gc_type(<first>) is str and (<value>.isalnum() or not _gc_unsafe(<value>)) "
+    "or (_gc_t := _gc_type(<value>)) is int "
+    "else _gc_escaped(<value>) if _gc_t is str and _gc_len(<value>) <= _gc_short "
+    "else _gc_render_id(<value>)"
+)
+_ARGUMENT = (
+    "<value> if (_gc_t := _gc_type(<first>)) is str and <value>.isidentifier() "
+    "and <value> not in _gc_words or _gc_t is int "
+    "else _gc_rendered(<value>) if _gc_t is str and _gc_len(<value>) <= _gc_short "
+    "else _gc_true if <value> is True else _gc_false if <value> is False else _gc_none if <value> is None "
+    "else _gc_render(<value>)"
 )
 
 
@@ -51,6 +59,11 @@ class Shape:
         self.id_of = None if isinstance(id_arg, str) else id_arg[1]
         self.adapters = dict(arg_adapters)
         self._own = _own_prefix(self.parameters)
+        self._texts = {
+            p.name: place
+            for place, p in enumerate(self.parameters)
+            if p.name not in self.adapters and _is_short(p.default)
+        }
         ignored = frozenset([ignore_args] if isinstance(ignore_args, str) else ignore_args)
         self._check(ignored)
         left_out = {self.receiver, self.id_name, *ignored}
@@ -92,9 +105,9 @@ class Shape:
         if type(builder) is not UrnKeyBuilder:
             return f"{self._own}build({self._make(key_type, use_case, tracked)})"
         start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
-        text = repr(start) + self._part(self._id(), _PLAIN_ID, "_gc_render_id")
+        text = repr(start) + self._part(self._id(), _ID)
         for joint, name in zip(joints, self.arg_names, strict=True):
-            text += repr(joint) + self._part(self._value(name), _PLAIN_ARGUMENT, "_gc_render")
+            text += repr(joint) + self._part(self._value(name), self._default(name) + _ARGUMENT)
         return text + repr(end)
 
     def _check(self, ignored: frozenset[str]) -> None:
@@ -120,11 +133,18 @@ class Shape:
         pairs = "".join(f"({name!r}, {self._value(name)})," for name in self.arg_names)
         return f"{self._own}make({key_type!r}, {self._id()}, {use_case!r}, ({pairs}), {tracked!r})"
 
-    def _part(self, value: str, is_plain: str, renderer: str) -> str:
-        """Return an f-string part: a whole number or what `is_plain` as it is, all else by its renderer."""
-        test = f"_gc_type(_gc_v := {_HERE}) is int or {is_plain}"
-        part = f"f'{{_gc_v if {test} else {renderer}(_gc_v)}}'"
-        return part.replace("_gc_", self._own).replace(_HERE, value)
+    def _part(self, value: str, expression: str) -> str:
+        """Return an f-string part. What takes more than a look at a parameter is evaluated once."""
+        part = "f'{" + expression.replace("_gc_", self._own) + "}'"
+        if value.isidentifier():
+            return part.replace("<first>", value).replace("<value>", value)
+        here = f"{self._own}v"
+        return part.replace("<first>", f"{here} := {value}").replace("<value>", here)
+
+    def _default(self, name: str) -> str:
+        """Return the beginning of an expression, for a parameter that is most often not given."""
+        place = self._texts.get(name)
+        return "" if place is None else f"_gc_text_{place} if <value> is _gc_default_{place} else "
 
     def _id(self) -> str:
         return self.id_name if self.id_of is None else f"{self._own}id_of({self.id_name})"
@@ -138,6 +158,14 @@ class Shape:
             **{f"adapter_{name}": adapter for name, adapter in self.adapters.items()},
             "render_id": render_id,
             "render": render,
+            "escaped": escaped_before,
+            "rendered": rendered_before,
+            "short": SHORT,
+            "len": len,
+            "true": "True",
+            "false": "False",
+            "none": "None",
+            **{f"text_{place}": render(self.parameters[place].default) for place in self._texts.values()},
             "unsafe": UNSAFE.search,
             "words": WORDS,
             "make": trusted_key,
@@ -204,6 +232,12 @@ def names_of(function: Any) -> tuple[str, str]:
         function = function.__class__
     owner = function if hasattr(function, "__module__") else function.__objclass__  # as of `str.upper`
     return owner.__module__, function.__qualname__
+
+
+def _is_short(value: object) -> bool:
+    """Tell whether a default is a plain one that never changes, whose text can be made beforehand."""
+    kind = type(value)
+    return kind is str or kind is bool or value is None or (kind is int and value in _FEW_DIGITS)
 
 
 def _receiver(parameters: Sequence[Parameter], is_method: bool) -> str | None:

@@ -38,14 +38,28 @@ _WRAPPER = """\
     _gc_now = _gc_clock()
     if _gc_now < _gc_case.open_until:
         try:
-            _gc_entry = _gc_find({key}, _gc_now)
+{look}
         except Exception:
-            _gc_entry = None
-        if _gc_entry is not None and _gc_entry.generation.alive:
-            _gc_case.hits += 1.0
-            return _gc_entry.value
+            pass
     return {await}_gc_beyond(({positional}), {{keywords}})
 """
+_FIND = """\
+            _gc_entry = _gc_find({key}, _gc_now)
+            if _gc_entry is not None and _gc_entry.generation.alive:
+                _gc_value = _gc_entry.value
+                _gc_case.hits += 1.0
+                return _gc_value"""
+# What `find` does, without a call of it. The deadline is read first, as writers set it last.
+_LOOK_UP = """\
+            _gc_slot = _gc_find({key})
+            if _gc_slot is not None and _gc_slot.deadline > _gc_now:
+                _gc_entry = _gc_slot.stored
+                if _gc_entry.generation.alive:
+                    if not _gc_slot.visited:
+                        _gc_slot.visited = True
+                    _gc_value = _gc_entry.value
+                    _gc_case.hits += 1.0
+                    return _gc_value"""
 
 
 class CachedFunction(Protocol[P, R_co]):
@@ -222,11 +236,11 @@ class Behind:
 def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     """Return `shape`'s function behind the cache, as a function, or as a method if it has a receiver."""
     behind = Behind(engine, use_case, shape)
-    find = _finding(engine, use_case)
+    look, find = _finding(engine, use_case)
     wrapper = shape.wrapper(
-        _WRAPPER.replace("{async}", "async " if behind.is_async else "").replace(
-            "{await}", "await " if behind.is_async else ""
-        ),
+        _WRAPPER.replace("{async}", "async " if behind.is_async else "")
+        .replace("{await}", "await " if behind.is_async else "")
+        .replace("{look}", look),
         shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
         {
             "enabled": engine.enabled.get,
@@ -248,13 +262,17 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     return wrapper if shape.receiver is None else Method(wrapper)
 
 
-def _finding(engine: Engine, use_case: UseCase) -> Callable[[str, float], Entry | None]:
+def _finding(engine: Engine, use_case: UseCase) -> tuple[str, Callable[..., Any]]:
+    """Return how the wrapper looks into memory, and what it calls to do so."""
     if engine.memory is None:
-        return _find_nothing
-    return copying(engine.memory.find) if use_case.rules.copies else engine.memory.find
+        return _LOOK_UP, _find_nothing
+    if use_case.rules.copies:
+        return _FIND, copying(engine.memory.find)
+    lookup = getattr(engine.memory, "lookup", None)
+    return (_FIND, engine.memory.find) if lookup is None else (_LOOK_UP, lookup)
 
 
-def _drawing(wrapper: Any, name: str, find: Callable[[str, float], Entry | None]) -> Callable[[float], None]:
+def _drawing(wrapper: Any, name: str, find: Callable[..., Any]) -> Callable[[float], None]:
     """Return what has a wrapper, which knows `find` by `name`, leave a percentage of its hits to the chain.
 
     It does not keep the wrapper alive, since threads hold use cases for as long as an instance lives.
@@ -278,5 +296,5 @@ def check_cacheable(function: Any) -> None:
         )
 
 
-def _find_nothing(_key: str, _now: float) -> Entry | None:
+def _find_nothing(_key: str) -> None:
     return None

@@ -122,6 +122,36 @@ class InProcessLayer(CacheLayer["Entry"], Protocol):
         ...
 
 
+class Place(Protocol):
+    """Where a layer keeps one entry. Read without a lock, `deadline` before `stored`.
+
+    So whoever replaces an entry sets `stored` first, or puts another place there.
+    """
+
+    deadline: float
+    """The reading of `time.monotonic` from which on `find` does not return the entry."""
+
+    stored: Entry
+
+    visited: bool
+    """Set to True by whoever answers with the entry: the layer is not told of a hit otherwise."""
+
+
+class OpenLayer(Protocol):
+    """An in-process layer that lets cached functions look into its mapping, and so spare the call of `find`.
+
+    Optional. Without it, and where copies of values are given out, `find` is called.
+    """
+
+    @property
+    def lookup(self) -> Callable[[str], Place | None] | None:
+        """What returns the place of a key, also one whose life is over; None to have `find` called.
+
+        Read once for each function, when it is decorated: what it returned has to stay good.
+        """
+        ...
+
+
 class StaleKeeper(Protocol):
     """An in-process layer that keeps entries beyond their lives, for use cases that ask for it.
 

@@ -13,6 +13,8 @@ from gcache.errors import UnrenderableArgument
 
 UNSAFE = re.compile("[%?#&={}\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PLAIN = re.compile(r"[^\W\d][^'(),:\[\]]*")
+MEMORY = 4_096
+SHORT = 100  # so what is remembered takes a few MB at most
 WORDS = frozenset({"None", "True", "False", "nan", "inf"})
 
 
@@ -50,6 +52,18 @@ def render(value: object) -> str:
         ) from None
     except ValueError as error:
         raise _too_long(error) from None
+
+
+@functools.lru_cache(maxsize=MEMORY)
+def escaped_before(text: str) -> str:
+    """Return `render_id` of a short string, and remember it."""
+    return escape(text)
+
+
+@functools.lru_cache(maxsize=MEMORY)
+def rendered_before(text: str) -> str:
+    """Return `render` of a short string, and remember it."""
+    return render(text)
 
 
 def _render(value: object) -> str:

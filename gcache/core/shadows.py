@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from gcache.core import epochs
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from gcache.core.runtime import Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
+
+P = ParamSpec("P")
+Found = TypeVar("Found")
 
 MOST_UNDER_WAY = 8
 
@@ -107,17 +110,15 @@ def is_drawn(percent: float, point: float) -> bool:
     return point * 100 < percent
 
 
-def sampling(
-    find: Callable[[str, float], Entry | None], percent: float
-) -> Callable[[str, float], Entry | None]:
-    """Return a `find` that keeps `percent` of what is found to itself."""
+def sampling(find: Callable[P, Found | None], percent: float) -> Callable[P, Found | None]:
+    """Return a `find`, or a `lookup`, that keeps `percent` of what is found to itself."""
     if percent <= 0:
         return find
     random = _random()
 
-    def find_unless_drawn(key: str, now: float) -> Entry | None:
-        entry = find(key, now)
-        return None if entry is None or is_drawn(percent, random()) else entry
+    def find_unless_drawn(*args: P.args, **kwargs: P.kwargs) -> Found | None:
+        found = find(*args, **kwargs)
+        return None if found is None or is_drawn(percent, random()) else found
 
     return find_unless_drawn
 

@@ -1,0 +1,151 @@
+"""Cached functions look into the mapping of an in-process layer that lets them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gcache import MemoryLayer
+from gcache.core.rendering import MEMORY, SHORT, escape, escaped_before, render, rendered_before
+from tests.core.stage import Clock, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gcache import GCache
+
+
+def raising(key: str) -> Any:
+    raise KeyError(key)
+
+
+class TestLookup:
+    def test_last_moment(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
+        """A hit is one until the deadline of its place, and none at it."""
+        layer: MemoryLayer[Any] = MemoryLayer(clock=clock.monotonic)
+        gcache = make_gcache(layers=[layer], config_refresh_sec=1_000_000)
+        get_user = side.cached(gcache, source := Source())
+
+        with gcache.enable():
+            get_user(1)
+            (slot,) = layer._slots.values()
+            clock.advance(slot.deadline - clock.monotonic() - 0.5)
+            before = get_user(1)
+            clock.advance(0.5)
+
+            assert (1, 2) == (before, get_user(1))
+        assert 2 == source.loads
+
+    def test_mark(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
+        """A hit marks its place, so that what is asked for stays when room is made."""
+        layer: MemoryLayer[Any] = MemoryLayer(max_entries=2, clock=clock.monotonic)
+        gcache = make_gcache(layers=[layer], config_refresh_sec=1_000_000)
+        get_user = side.cached(gcache, source := Source())
+
+        with gcache.enable():
+            for user_id in (1, 2, 1, 3, 1):
+                get_user(user_id)
+
+        assert 3 == source.loads
+
+    def test_dead(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
+        """What lies there from before an invalidation is not returned."""
+        layer: MemoryLayer[Any] = MemoryLayer(clock=clock.monotonic)
+        gcache = make_gcache(layers=[layer], config_refresh_sec=1_000_000)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            (slot,) = layer._slots.values()
+            slot.stored.generation.alive = False
+
+            assert 2 == get_user(1)
+
+    def test_own_find(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
+        """A subclass with a `find` of its own is asked by it."""
+        asked: list[str] = []
+
+        class Watched(MemoryLayer[Any]):
+            def find(self, key: str, now: float) -> Any:
+                asked.append(key)
+                return super().find(key, now)
+
+        gcache = make_gcache(layers=[Watched(clock=clock.monotonic)], config_refresh_sec=1_000_000)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            asked.clear()
+            get_user(1)
+
+        assert [gcache._engine.keys.build(get_user.key(1))] == asked
+
+    @pytest.mark.parametrize("lookup", [raising, lambda key: key], ids=["raises", "no place"])
+    def test_broken(
+        self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, lookup: Callable[[str], Any]
+    ) -> None:
+        """What a foreign layer's lookup raises, or that it returns no place, does not reach the caller."""
+
+        class Broken(MemoryLayer[Any]):
+            pass
+
+        Broken.lookup = property(lambda self: lookup)  # type: ignore[method-assign,assignment]
+        gcache = make_gcache(layers=[Broken(clock=clock.monotonic)], config_refresh_sec=1_000_000)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            assert [1, 1] == [get_user(1), get_user(1)]
+
+    def test_fork(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
+        """A child that had to empty its layer puts its entries where its functions look."""
+        layer: MemoryLayer[Any] = MemoryLayer(clock=clock.monotonic)
+        lookup = layer.lookup
+        layer._lock.acquire()
+        layer.after_fork()
+        layer.put({"a": 1}, 10)
+
+        slot = lookup("a") if lookup else None
+        assert slot is not None
+        assert 1 == slot.stored
+
+
+class TestTexts:
+    @pytest.mark.parametrize("page", ["new est", "newest", 1, -5, 10**12, True, None, 1.5, ()])
+    def test_default(self, make_gcache: Callable[..., GCache], page: Any) -> None:
+        """A default that is given makes the key of the call that leaves it out."""
+        loads: list[Any] = []
+
+        def get_posts(user_id: int, page: Any = page) -> int:
+            loads.append(page)
+            return len(loads)
+
+        cached = make_gcache().cached(key_type="user_id", id_arg="user_id")(get_posts)
+        gcache = cached.key.__self__.engine
+
+        token = gcache.enabled.set(True)
+        try:
+            again = eval(repr(page))
+            assert [1, 1, 1] == [cached(1), cached(1, page), cached(1, page=again)]
+        finally:
+            gcache.enabled.reset(token)
+
+    @pytest.mark.parametrize("text", ["a b", "a%b", "'", "a,b", "", "None", "20-10", "ü ö", "\ud800"])
+    def test_remembered(self, text: str) -> None:
+        """What was rendered once has the same text again."""
+        twice = [(escaped_before(text), rendered_before(text)) for _ in range(2)]
+
+        assert [(escape(text), render(text))] * 2 == twice
+
+    def test_bounded(self, make_gcache: Callable[..., GCache]) -> None:
+        """Only so many texts are remembered, and no long one."""
+        escaped_before.cache_clear()
+        gcache = make_gcache()
+        get_user = gcache.cached(key_type="user_id", id_arg="user_id")(lambda user_id: user_id)
+
+        with gcache.enable():
+            for user_id in (" " * SHORT, " " * (SHORT + 1)):
+                get_user(user_id)
+
+        info = escaped_before.cache_info()
+        assert (1, MEMORY) == (info.currsize, info.maxsize)
