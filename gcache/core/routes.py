@@ -40,10 +40,15 @@ class Routes:
 
         The generation is taken before anything is looked at, see Generations.
         """
-        use_case, key = call.use_case, call.key
+        use_case = call.use_case
         policy = use_case.policy
         if self._clock() >= use_case.policy_due:
-            policy = await self.policies.of(runtime, use_case, key)
+            policy = await self.policies.of(runtime, use_case, call.key)
+        return self.under(policy, call)
+
+    def under(self, policy: Policy | None, call: Call) -> Visit | str:
+        """Do what `of` does, where the policy is known."""
+        use_case, key = call.use_case, call.key
         if policy is None:
             return "missing_config"
         entity = self._keys.epoch(key.key_type, key.id) if key.track_for_invalidation else None
