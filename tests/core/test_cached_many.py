@@ -10,14 +10,14 @@ from attrs import evolve
 
 from gcache import (
     DecorationError,
+    EntryTooLarge,
     GCacheKey,
     GCacheKeyConfig,
     NoMapping,
-    UntrackedUseCase,
     keep_for,
 )
 from gcache.core.events import Get, Hit, Miss
-from tests.core.layers import BothSidedLayer, SyncLayer, plant_epoch
+from tests.core.layers import BothSidedLayer, SyncLayer
 from tests.core.many import Rows, many
 from tests.core.stage import Clock, Recorded
 
@@ -347,6 +347,27 @@ class TestOptions:
         with pytest.raises(DecorationError, match="one by one"):
             gcache.cached_many("user_id", ids_arg="user_ids")(namespace["get_users"])
 
+    def test_too_large(
+        self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, recorded: Recorded
+    ) -> None:
+        """One value that is too large for a layer keeps the others not from being stored there."""
+        remote = SyncLayer("remote", clock)
+        put = remote.put
+
+        def put_small(items: Any, ttl: float) -> None:
+            if any("user_id:2" in key for key in items):
+                raise EntryTooLarge("It is too large.")
+            put(items, ttl)
+
+        remote.put = put_small  # type: ignore[method-assign]
+        gcache, rows = make_gcache(layers=[remote]), Rows()
+        get_users = many(side, gcache, rows)
+        with gcache.enable():
+            get_users([1, 2, 3])
+            get_users([1, 2, 3])
+
+        assert [[1, 2, 3], [2]] == rows.asked
+
     def test_methods(self, gcache: GCache) -> None:
         """A method shares its entries among all instances, as those of `cached` do."""
 
@@ -378,93 +399,6 @@ class TestOptions:
 
             assert ([[1, 2]], [[3], [1]]) == (one.asked, other.asked)
             assert ({1: 1}, {1: 1}) == (Users.ages([1]), Users.sizes([1]))
-
-
-class TestInvalidation:
-    def test_each(self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any]) -> None:
-        """An invalidated entity is loaded anew, and the others are not."""
-        gcache = make_gcache(layers=layers)
-        rows = Rows()
-        get_users = many(side, gcache, rows, track_for_invalidation=True)
-        with gcache.enable():
-            get_users([1, 2, 3])
-            side.do(gcache, "invalidate", "user_id", 2)
-
-            assert {1: "1.0", 2: "2.1", 3: "3.0"} == get_users([1, 2, 3])
-        assert [[1, 2, 3], [2]] == rows.asked
-
-    def test_together(self, gcache: GCache, side: Any) -> None:
-        """`invalidate` of the function takes the call's arguments and ends the entries of all its ids."""
-        rows = Rows()
-        get_users = many(side, gcache, rows, track_for_invalidation=True)
-        with gcache.enable():
-            get_users([1, 2, 3])
-            get_users.invalidate([1, 3])
-            get_users([1, 2, 3])
-
-        assert [[1, 2, 3], [1, 3]] == rows.asked
-
-    def test_untracked(self, gcache: GCache, side: Any) -> None:
-        """A function that is not tracked cannot invalidate."""
-        with pytest.raises(UntrackedUseCase):
-            many(side, gcache, Rows()).invalidate([1])
-
-    def test_during_the_load(self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any]) -> None:
-        """What is invalidated while it is loaded is served, and not to anybody later."""
-        gcache = make_gcache(layers=layers)
-        rows = Rows()
-        rows.before = lambda: gcache.invalidate("user_id", 2)
-        get_users = many(side, gcache, rows, track_for_invalidation=True)
-        with gcache.enable():
-            get_users([1, 2])
-            rows.before = lambda: None
-            get_users([1, 2])
-
-        assert [[1, 2], [2]] == rows.asked
-
-    def test_held(self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any]) -> None:
-        """What is held is loaded by each call, and not stored; the rest is."""
-        gcache = make_gcache(layers=layers)
-        rows = Rows()
-        get_users = many(side, gcache, rows, track_for_invalidation=True)
-        with gcache.enable():
-            side.do(gcache, "invalidate", "user_id", 2, 5_000)
-            get_users([1, 2])
-            get_users([1, 2])
-
-        assert [[1, 2], [2]] == rows.asked
-
-    def test_planted_elsewhere(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
-        """An epoch that another process plants first is the one that the entry gets."""
-        remote = SyncLayer("remote", clock)
-        gcache = make_gcache(layers=[remote])
-        entity = gcache._engine.keys.epoch("user_id", 2)
-
-        def plant() -> None:
-            remote.before = {}
-            plant_epoch(remote, entity)
-
-        remote.before["add"] = plant
-        rows = Rows()
-        get_users = many(side, gcache, rows, track_for_invalidation=True)
-        with gcache.enable():
-            get_users([1, 2])
-            get_users([1, 2])
-
-        assert [[1, 2]] == rows.asked
-
-    def test_foreign_epoch(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
-        """What is foreign under an epoch's key is retired, and an epoch planted."""
-        remote = SyncLayer("remote", clock)
-        gcache = make_gcache(layers=[remote])
-        remote.stored[gcache._engine.keys.epoch("user_id", 2)] = b"?", clock.now + 99
-        rows = Rows()
-        get_users = many(side, gcache, rows, track_for_invalidation=True)
-        with gcache.enable():
-            get_users([1, 2])
-            get_users([1, 2])
-
-        assert [[1, 2]] == rows.asked
 
 
 def test_loops(gcache: GCache) -> None:
