@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gcache.backends.memory import MemoryLayer
 from gcache.core.config import GCacheConfig, RedisConfig
 from gcache.core.decorator import AsyncCachedFunction, CachedFunction
+from gcache.core.decorator_many import AsyncCachedManyFunction, CachedManyFunction
 from gcache.core.keeping import keep_for
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
@@ -34,6 +35,7 @@ from gcache.errors import (
     LayerUnavailable,
     LoadTimeout,
     MissingExtra,
+    NoMapping,
     NotReplicated,
     RedisConfigConflict,
     SerializationError,
@@ -55,8 +57,10 @@ __all__ = [
     "MISSING",
     "AsyncCacheLayer",
     "AsyncCachedFunction",
+    "AsyncCachedManyFunction",
     "CacheLayer",
     "CachedFunction",
+    "CachedManyFunction",
     "ConfigProvider",
     "DecorationError",
     "EntryTooLarge",
@@ -79,6 +83,7 @@ __all__ = [
     "MemoryLayer",
     "MetricsSink",
     "MissingExtra",
+    "NoMapping",
     "NotReplicated",
     "PickleSerializer",
     "RedisBus",

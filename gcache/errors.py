@@ -15,6 +15,7 @@
     ├── UntrackedUseCase                                `.invalidate()` without `track_for_invalidation`
     ├── SerializationError                              a value that its serializer would not give back
     │   └── UntrustedType                               a class that pickle was not told to trust
+    ├── NoMapping                       (TypeError)     a source under `cached_many` returned no mapping
     ├── LoadTimeout                     (TimeoutError)  a source took longer than its callers may wait
     ├── EntryTooLarge                                   a layer keeps no entry of that size
     ├── LayerUnavailable                                a layer could not be told to forget
@@ -25,7 +26,7 @@
     └── MissingExtra                    (ImportError)   an optional dependency is not installed
 
 A call of a cached function raises none of these but LoadTimeout, and that only where `load_timeout_sec` is
-configured: it raises what its source raises, or nothing.
+configured, and one of many ids none but NoMapping: it raises what its source raises, or nothing.
 """
 
 from __future__ import annotations
@@ -85,6 +86,10 @@ class UntrustedType(SerializationError):
 
 class LoadTimeout(GCacheError, TimeoutError):
     """A load took longer than `load_timeout_sec`, and there was nothing stale to be served. It goes on."""
+
+
+class NoMapping(GCacheError, TypeError):
+    """The source of a function under `cached_many` returned something else than a mapping."""
 
 
 class EntryTooLarge(GCacheError):

@@ -13,6 +13,7 @@ from gcache.core.checks import number
 from gcache.core.config import GCacheConfig
 from gcache.core.context import Switch
 from gcache.core.decorator import Decorator, check_cacheable, wrap
+from gcache.core.decorator_many import ManyDecorator, check_ids, wrap_many
 from gcache.core.invalidating import Invalidating
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, check_key_type, check_use_case
@@ -94,8 +95,60 @@ class GCache:
                 shadow_equal,
                 rules,
             )
-            self._engine.register(case)
+            self._engine.register(case, shape.arg_names)
             return wrap(self._engine, case, shape)
+
+        return decorate
+
+    def cached_many(
+        self,
+        key_type: str,
+        ids_arg: IdArg,
+        use_case: str | None = None,
+        arg_adapters: Mapping[str, Callable[[Any], Any]] | None = None,
+        ignore_args: Iterable[str] = (),
+        track_for_invalidation: bool = False,
+        default_config: GCacheKeyConfig | None = None,
+        serializer: Serializer | None = None,
+        cache_if: Callable[[Any], bool] | None = None,
+        isolate: Literal["copy"] | None = None,
+    ) -> ManyDecorator:
+        """Put a function of many ids, which returns a mapping from ids to values, behind the cache.
+
+        `ids_arg` names the argument that holds the ids, any iterable of hashable values, or is a pair of its
+        name and a function that takes the id out of one of them. The source gets a list of those that no
+        layer has, in the order asked and each once, and is not called if there are none. The call returns a
+        dict in the order asked; ids that the source leaves out are left out, and nothing is stored for them.
+
+        Each value is an entry of its own, under the key of a `cached` function of the same use case that has
+        the id alone in place of the ids. One such function may have the same `use_case` in this instance, if
+        key type, tracking, the names of the other arguments and `isolate` agree. All other options are those
+        of `cached`; `cache_if` is called with each value.
+
+        Raises DecorationError or InvalidKey where the function or a name will not do. The call raises
+        NoMapping if the source returns anything else.
+        """
+        rules = rules_of((), cache_if, isolate)
+
+        def decorate(function: Any, is_method: bool = False) -> Any:
+            if isinstance(function, staticmethod | classmethod):
+                return rewrapped(
+                    cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate
+                )
+            check_cacheable(function)
+            shape = Shape(function, ids_arg, arg_adapters or {}, ignore_args, is_method)
+            check_ids(shape)
+            case = UseCase(
+                check_use_case(f"{shape.module}.{shape.qualname}" if use_case is None else use_case),
+                check_key_type(key_type),
+                track_for_invalidation,
+                serializer or self._engine.default_serializer(function),
+                default_config,
+                self._engine.chain.tiers[0].name,
+                rules=rules,
+            )
+            self._engine.register(case, shape.arg_names, is_bulk=True)
+            return wrap_many(self._engine, case, shape)
 
         return decorate
 

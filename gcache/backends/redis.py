@@ -73,6 +73,12 @@ class SyncRedisLayer:
         with self._shared.lane() as client:
             return bool(client.set(key, value, px=_milliseconds(ttl), nx=True))
 
+    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        with self._shared.lane() as client, client.pipeline(transaction=False) as pipeline:
+            for key, value in items.items():
+                pipeline.set(key, value, px=_milliseconds(ttl), nx=True)
+            return [bool(reply) for reply in pipeline.execute()]
+
     def delete(self, keys: Sequence[str]) -> int:
         with self._shared.lane() as client:
             return int(client.unlink(*keys)) if keys else 0
@@ -126,6 +132,12 @@ class AsyncRedisLayer:
     async def aadd(self, key: str, value: bytes, ttl: float) -> bool:
         async with self._per_loop.lane() as client:
             return bool(await client.set(key, value, px=_milliseconds(ttl), nx=True))
+
+    async def aadd_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        async with self._per_loop.lane() as client, client.pipeline(transaction=False) as pipeline:
+            for key, value in items.items():
+                pipeline.set(key, value, px=_milliseconds(ttl), nx=True)
+            return [bool(reply) for reply in await pipeline.execute()]
 
     async def adelete(self, keys: Sequence[str]) -> int:
         async with self._per_loop.lane() as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.core import epochs
@@ -37,6 +38,20 @@ class Authority:
         if epochs.standing(visit.epoch) != "epoch":
             visit.unwritable = True
 
+    async def settle_all(self, runtime: Runtime, visits: Sequence[Visit]) -> None:
+        """Do what `settle` does for visits of as many entities, all writable, at once."""
+        self._longest_ttl = max(
+            self._longest_ttl, *(visit.steps[-1].ttl + visit.config.stale_sec for visit in visits)
+        )
+        absent = [visit for visit in visits if visit.epoch is None]
+        if absent:
+            await self._plant_all(runtime, absent)
+        for visit in visits:
+            if epochs.standing(visit.epoch) in ("absent", "foreign"):
+                await self._clear_away(runtime, visit)
+            if epochs.standing(visit.epoch) != "epoch":
+                visit.unwritable = True
+
     def expect(self, visit: Visit) -> None:
         """Plant epochs that outlive the entries of `visit`, from now on."""
         longest = max((step.ttl for step in visit.steps), default=0.0)
@@ -53,6 +68,44 @@ class Authority:
             visit.epoch = planted
         else:
             await self.ask(runtime, visit)
+
+    async def _plant_all(self, runtime: Runtime, visits: Sequence[Visit]) -> None:
+        """Plant an epoch for each; in one step if the layer has one."""
+        if not self.tier.can("add_many"):
+            await self._plant_each(runtime, visits)
+            return
+        planted = {visit.epoch_key: epochs.plant() for visit in visits}
+        lifetime_sec = epochs.epoch_lifetime(self._longest_ttl)
+        outcome = await self.tier.attempt(runtime, "add_many", planted, lifetime_sec)
+        if outcome.error is not None:
+            self._troubles.all_gave_up(visits, self.tier, outcome.error)
+            return
+        taken: list[Visit] = []
+        for visit, is_ours in zip(visits, outcome.value, strict=True):
+            if is_ours:
+                visit.epoch = planted[visit.epoch_key]
+            else:
+                taken.append(visit)
+        if taken:
+            await self._ask_all(runtime, taken)
+
+    async def _plant_each(self, runtime: Runtime, visits: Sequence[Visit]) -> None:
+        """Plant one epoch after the other, and no more once the layer fails."""
+        for place, visit in enumerate(visits):
+            await self._plant(runtime, visit)
+            if self.tier in visit.failed:
+                for other in visits[place + 1 :]:
+                    other.give_up(self.tier, visit.reason)
+                return
+
+    async def _ask_all(self, runtime: Runtime, visits: Sequence[Visit]) -> None:
+        """Read which epochs stand."""
+        outcome = await self.tier.get(runtime, [visit.epoch_key or "" for visit in visits])
+        if outcome.error is not None:
+            self._troubles.all_gave_up(visits, self.tier, outcome.error)
+            return
+        for visit, stored in zip(visits, outcome.value, strict=True):
+            visit.epoch = stored
 
     async def _clear_away(self, runtime: Runtime, visit: Visit) -> None:
         """Retire what is no epoch and no hold, or cannot be read at all, and plant."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gcache.core.bulk import Bulk
 from gcache.core.events import Disabled, Miss
 from gcache.core.keeping import Loaded, outcome_of, worth_keeping
 from gcache.core.leases import Leases
 from gcache.core.loading import Loading
 from gcache.core.lookup import Lookup
+from gcache.core.many import Many
 from gcache.core.missing import MISSING
 from gcache.core.renewing import Renewing
 from gcache.core.runtime import Outcome
@@ -60,6 +62,8 @@ class Chain:
         self._renewing = Renewing(
             around, routes, self._lookup, self._storing, self._loading, flights, authority
         )
+        bulk = Bulk(around, tiers, self._lookup, self._storing, wire, authority)
+        self.many = Many(around, routes, flights, self._loading, self._storing, bulk, authority)
         self._recorder = around.recorder
         self._troubles = around.troubles
         self._now = around.now

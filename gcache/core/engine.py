@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.epochs import ANYBODY
 from gcache.core.events import Disabled
 from gcache.core.holding import Holding
+from gcache.core.owners import Owner
 from gcache.core.runtime import LoopRuntime, Operation, ThreadRuntime, drive
 from gcache.core.troubles import BUS
 from gcache.core.use_case import UseCase
-from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable, UseCaseTaken
+from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable
 
 if TYPE_CHECKING:
     from gcache.core.chain import Chain
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gcache.core.generations import Generations
     from gcache.core.keys import GCacheKey
     from gcache.core.listener import Listener
+    from gcache.core.many import Asked
     from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
     from gcache.core.removal import Failures
     from gcache.core.surroundings import Surroundings
@@ -53,7 +55,8 @@ class Engine:
         self._generations = generations
         self._notices = around.notices
         self._use_cases: dict[tuple[str, str, bool], UseCase] = {}
-        self._names: set[str] = set()
+        self._names: dict[str, list[Owner]] = {}
+        self._sharing: list[UseCase] = []
         self._listener = listener
         if listener is not None:
             weakref.finalize(self, listener.leave)
@@ -71,16 +74,21 @@ class Engine:
         head = self.chain.tiers[0]
         return head.memory if head.in_process else None
 
-    def register(self, use_case: UseCase) -> None:
-        """Take note of a decorated function. Raises UseCaseTaken."""
+    def register(self, use_case: UseCase, arg_names: Sequence[str] = (), is_bulk: bool = False) -> None:
+        """Take note of a decorated function. Raises UseCaseTaken.
+
+        One that `is_bulk` may have the use case of one that is not, if both mean the same entries.
+        """
+        owner = Owner(is_bulk, use_case.key_type, use_case.tracked, tuple(arg_names), use_case.rules.copies)
         with self._lock:
-            if use_case.name in self._names:
-                raise UseCaseTaken(
-                    f"The use case {use_case.name!r} belongs to another function: give this one a name "
-                    "of its own with use_case=...."
-                )
-            self._names.add(use_case.name)
-            self._use_cases[use_case.name, use_case.key_type, use_case.tracked] = use_case
+            owners = self._names.get(use_case.name, [])
+            for other in owners:
+                owner.check_sharing(use_case.name, other)
+            self._names[use_case.name] = [*owners, owner]
+            if owners:
+                self._sharing.append(use_case)
+            else:
+                self._use_cases[use_case.name, use_case.key_type, use_case.tracked] = use_case
         self._watch(use_case)
 
     def use_case_of(self, key: GCacheKey) -> UseCase:
@@ -112,6 +120,12 @@ class Engine:
 
     async def aread(self, call: Call) -> Any:
         return (await self.chain.read(self.loops, call)).unwrap()
+
+    def read_many(self, asked: Asked) -> None:
+        drive(self.chain.many.read(self.threads, asked)).unwrap()
+
+    async def aread_many(self, asked: Asked) -> None:
+        (await self.chain.many.read(self.loops, asked)).unwrap()
 
     def refresh(self, call: Call) -> Any:
         return drive(self.chain.refresh(self.threads, call)).unwrap()
@@ -229,7 +243,7 @@ class Engine:
             self._listener.stop()
         with self._lock:
             was_open, self.is_closed = not self.is_closed, True
-            for use_case in self._use_cases.values():
+            for use_case in (*self._use_cases.values(), *self._sharing):
                 use_case.shut()
         return was_open
 

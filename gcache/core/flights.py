@@ -22,7 +22,10 @@ _flown: ContextVar[tuple[Flight, ...]] = ContextVar("gcache_flown", default=())
 
 
 class Flight:
-    """One load that several callers wait for. It ends with an outcome, or without one if it is given up."""
+    """One load that several callers wait for. It ends with an outcome, or without one if it is given up.
+
+    One that `is_bulk` is a part of a load of many keys; the source had nothing for the key if `is_absent`.
+    """
 
     def __init__(self, generation: Hashable) -> None:
         self.generation = generation
@@ -31,6 +34,8 @@ class Flight:
         self.is_void = False
         self.is_circular = False
         self.is_late = False
+        self.is_bulk = False
+        self.is_absent = False
         self.began = 0.0
         self.thread = threading.get_ident()
         self.waits_for: set[Flight] = set()

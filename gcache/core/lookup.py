@@ -39,7 +39,7 @@ class Lookup:
             if at < depth:
                 continue
             tier = step.tier
-            kept = self._find(visit, tier) if tier.in_process else await self.get(runtime, visit, tier)
+            kept = self.find(visit, tier) if tier.in_process else await self.get(runtime, visit, tier)
             if kept is None:
                 continue
             if kept.left_sec > 0:
@@ -49,7 +49,8 @@ class Lookup:
             visit.keep(Stale(kept.entry, -kept.left_sec, tier.name))
         return None
 
-    def _find(self, visit: Visit, tier: Tier) -> Kept | None:
+    def find(self, visit: Visit, tier: Tier) -> Kept | None:
+        """Look into one layer of this process."""
         now = self._clock()
         try:
             if (find_kept := tier.find_kept) is not None:
@@ -74,16 +75,21 @@ class Lookup:
         if error is not None:
             self._troubles.gave_up(visit, tier, error)
             return None
-        stored = outcome.value[0]
+        return self.heard(visit, tier, *outcome.value)
+
+    def heard(
+        self, visit: Visit, tier: Tier, stored: bytes | None, epoch: bytes | None = None
+    ) -> Kept | None:
+        """Take note of what a layer out of process holds, and return the entry if it counts."""
         if visit.epoch_key is not None:
-            visit.epoch = outcome.value[1]
+            visit.epoch = epoch
             if epochs.standing(visit.epoch) == "hold":
                 visit.reason, visit.unwritable = "held", True
                 return None
         if stored is None:
             visit.reason = "absent"
             return None
-        read = self._wire.unpack(call, tier, stored, visit.generation)
+        read = self._wire.unpack(visit.call, tier, stored, visit.generation)
         if isinstance(read, str):
             visit.reason = read
             return None

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 VERBS = ("invalidate", "refresh", "peek")
-_ACTIONS = frozenset({"key", *VERBS, *(f"a{verb}" for verb in VERBS)})
+_ACTIONS = frozenset({"key", "keys", *VERBS, *(f"a{verb}" for verb in VERBS)})
 
 
 class Method:

@@ -171,6 +171,21 @@ class StaleKeeper(Protocol):
         ...
 
 
+class BulkAdder(Protocol):
+    """A layer that can add many keys in one round trip, as the authority of `cached_many` should.
+
+    Optional. Without it core adds one key after the other. `aadd_many` is the same for an `AsyncCacheLayer`.
+    """
+
+    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        """Do what `add` does for each of `items`, each by itself; return what it would, in their order.
+
+        Called with one item or more. May raise anything, also when some were stored: core takes it that none
+        were, and stores no entry under them.
+        """
+        ...
+
+
 class EpochRetirer(Protocol):
     """A layer that can retire an epoch in one step, as the authority of many processes should.
 

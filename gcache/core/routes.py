@@ -43,10 +43,14 @@ class Routes:
         The generation is taken before anything is looked at, see Generations.
         """
         use_case = call.use_case
-        policy, now = use_case.policy, self._clock()
-        if now >= use_case.policy_due:
+        policy = use_case.policy
+        if self._clock() >= use_case.policy_due:
             policy = await self.policies.of(runtime, use_case, call.key)
-            now = self._clock()
+        return self.under(policy, call)
+
+    def under(self, policy: Policy | None, call: Call) -> Visit | str:
+        """Do what `of` does, where the policy is known."""
+        use_case = call.use_case
         if policy is None:
             return "missing_config"
         entity = self._entity_of(call) if use_case.tracked else None
@@ -60,7 +64,7 @@ class Routes:
             visit.unvouched = visit.epoch_key is None and self._has_authority
             if entity in self._pending:
                 visit.unwritable, visit.reason = True, "pending"
-            elif self._generations.held(entity, now):
+            elif self._generations.held(entity, self._clock()):
                 visit.unwritable, visit.reason = True, "held"
         return visit
 

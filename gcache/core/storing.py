@@ -29,9 +29,11 @@ class Storing:
         self._now = around.now
         self._chance = around.chance
 
-    def entry(self, visit: Visit, value: Any, began: float, load_sec: float = 0.0) -> Entry:
-        """Return the entry of a load that began at `began` (Unix time)."""
-        expires = self._now() + max(self._ttl(visit, step) for step in visit.steps)
+    def entry(
+        self, visit: Visit, value: Any, began: float, load_sec: float = 0.0, now: float | None = None
+    ) -> Entry:
+        """Return the entry of a load that began at `began` and has ended at `now` (Unix time)."""
+        expires = (self._now() if now is None else now) + max(self._ttl(visit, step) for step in visit.steps)
         load_sec = load_sec if visit.config.refresh_ahead else 0.0
         return Entry(value, began, expires, visit.epoch, visit.generation, load_sec)
 
@@ -45,9 +47,7 @@ class Storing:
             return refusing
         for step in reversed(steps):
             tier = step.tier
-            if tier in visit.failed or not visit.generation.alive:
-                continue
-            life_sec = lifetime(self._ttl(visit, step), entry.expires, self._now())
+            life_sec = self.life_sec(visit, step, entry, self._now())
             if life_sec <= 0:
                 continue
             outcome = await self._put(runtime, visit, tier, entry, life_sec)
@@ -59,6 +59,12 @@ class Storing:
             elif outcome.error is not None:
                 self._troubles.gave_up(visit, tier, outcome.error)
         return refusing
+
+    def life_sec(self, visit: Visit, step: Step, entry: Entry, now: float) -> float:
+        """Return for how long a layer is to keep an entry from `now` on, 0 or less if it is not to."""
+        if visit.unwritable or step.tier in visit.failed or not visit.generation.alive:
+            return 0.0
+        return lifetime(self._ttl(visit, step), entry.expires, now)
 
     async def forget(self, runtime: Runtime, visit: Visit, tiers: Sequence[Tier]) -> None:
         """Have layers that refused an entry not go on with an older one."""

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from gcache.core.protocols import InProcessLayer
     from gcache.core.runtime import Runtime
 
-Verb: TypeAlias = Literal["get", "put", "add", "delete", "clear", "close", "retire"]
-_VERBS: tuple[Verb, ...] = ("get", "put", "add", "delete", "clear", "close", "retire")
-_SKIPPED = frozenset({"get", "put", "add", "retire"})
+Verb: TypeAlias = Literal["get", "put", "add", "delete", "clear", "close", "retire", "add_many"]
+_VERBS: tuple[Verb, ...] = ("get", "put", "add", "delete", "clear", "close", "retire", "add_many")
+_SKIPPED = frozenset({"get", "put", "add", "retire", "add_many"})
+_OPTIONAL = frozenset({"retire", "add_many"})
+_ANSWERED_BY_KEY = frozenset({"get", "add_many"})
 
 
 class Tier:
@@ -167,7 +169,7 @@ class Tier:
             limit = None if verb == "clear" else self._limit
             if blocking is not None or awaitable is not None:
                 operations[verb] = Operation(blocking, awaitable, self.in_process, limit)
-            elif verb != "retire":
+            elif verb not in _OPTIONAL:
                 missing.append(verb)
         if missing:
             raise GCacheConfigError(
@@ -182,13 +184,13 @@ async def _failed(error: Exception) -> Outcome[Any]:
 
 
 def _checked(verb: Verb, args: tuple[Any, ...], outcome: Outcome[Any]) -> Outcome[Any]:
-    """Return what came of an operation. A read that does not give a value for each key is a failure, too."""
-    if verb != "get" or outcome.error is not None:
+    """Return what came of an operation. An answer without a value for each key is a failure, too."""
+    if verb not in _ANSWERED_BY_KEY or outcome.error is not None:
         return outcome
-    [keys], values = args, outcome.value
+    keys, values = args[0], outcome.value
     if hasattr(values, "__len__") and len(values) == len(keys):
         return outcome
-    return Outcome(error=TypeError(f"get() of {len(keys)} keys returned {values!r:.80}"))
+    return Outcome(error=TypeError(f"{verb}() of {len(keys)} keys returned {values!r:.80}"))
 
 
 def link(tiers: Sequence[Tier]) -> Sequence[Tier]:

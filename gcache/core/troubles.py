@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gcache.core.events import Disabled, Error, Skipping
@@ -43,6 +44,12 @@ class Troubles:
         """A visit goes on without a layer that failed."""
         visit.give_up(tier, "skipped" if isinstance(error, LayerSkipped) else "error")
         self.layer_failed(tier.name, error, visit.call.use_case.name, visit.call.use_case.key_type)
+
+    def all_gave_up(self, visits: Sequence[Visit], tier: Tier, error: Exception) -> None:
+        """Visits that asked together go on without a layer that failed, once."""
+        for visit in visits[1:]:
+            visit.give_up(tier, "skipped" if isinstance(error, LayerSkipped) else "error")
+        self.gave_up(visits[0], tier, error)
 
     def layer_opened(self, name: str, trouble: str) -> None:
         """A layer failed a few times in a row, and is not asked any more."""

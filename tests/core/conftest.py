@@ -102,3 +102,9 @@ def layers(request: pytest.FixtureRequest, local: MemoryLayer[Any], clock: Clock
     """Chains with and without memory, and with and without an authority."""
     remote = SyncLayer("remote", clock)
     return {"memory": [local], "remote": [remote], "both": [local, remote]}[request.param]
+
+
+@pytest.fixture(params=[False, True], ids=["untracked", "tracked"])
+def tracked(request: pytest.FixtureRequest) -> bool:
+    """Whether use cases are tracked for invalidation."""
+    return bool(request.param)

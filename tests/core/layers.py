@@ -146,6 +146,22 @@ class AsyncRetiringLayer(AsyncLayer):
         self._retire(key, holder, ttl)
 
 
+class BulkLayer(SyncLayer):
+    """A layer that adds many keys in one step."""
+
+    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        self._ask("add_many", list(items))
+        return [self._add(key, value, ttl) for key, value in items.items()]
+
+
+class AsyncBulkLayer(AsyncLayer):
+    """A layer that adds many keys in one awaited step."""
+
+    async def aadd_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        self._ask("add_many", list(items))
+        return [self._add(key, value, ttl) for key, value in items.items()]
+
+
 def plant_epoch(layer: _Shelf, key: str, ttl: float = 3600.0) -> bytes:
     """Put an epoch under `key`, as another process does."""
     epoch = epochs.plant()

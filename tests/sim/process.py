@@ -41,6 +41,8 @@ KEY_TYPE, ID, TTL_SEC, FOREVER = "user", 1, 1000.0, float("inf")
 KEYS = UrnKeyBuilder()
 KEY = GCacheKey(KEY_TYPE, ID, "Get", track_for_invalidation=True)
 ENTRY_KEY = KEYS.build(KEY)
+OTHER_ID = 2
+OTHER_KEY = KEYS.build(GCacheKey(KEY_TYPE, OTHER_ID, "Get", track_for_invalidation=True))
 EPOCH_KEY = KEYS.epoch(KEY_TYPE, ID)
 CONFIG = GCacheKeyConfig.enabled(TTL_SEC)
 

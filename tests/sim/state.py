@@ -24,10 +24,11 @@ from weakref import WeakSet, ref
 
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
+from gcache.core.bulk import Bulk
 from gcache.core.bus import Announcer, decoded
 from gcache.core.chain import Chain
 from gcache.core.entries import Entry, Generation, Kept
-from gcache.core.envelope import open_sealed
+from gcache.core.envelope import Unreadable, open_sealed
 from gcache.core.epochs import standing
 from gcache.core.flights import Flight, Flights, Leading, Ticket, _Route
 from gcache.core.keeping import Saying
@@ -37,6 +38,8 @@ from gcache.core.leases import Leases
 from gcache.core.listener import Listener
 from gcache.core.loading import Loading
 from gcache.core.lookup import Lookup
+from gcache.core.many import Asked, Many
+from gcache.core.missing import Missing
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
 from gcache.core.removal import Removal
@@ -51,24 +54,36 @@ from gcache.core.wire import Wire
 from gcache.serializers.json import JsonSerializer
 from tests.sim.actor import Actor
 from tests.sim.bus import Line
-from tests.sim.process import ENTRY_KEY, Process, WatchedBreaker
+from tests.sim.process import ENTRY_KEY, OTHER_KEY, Process, WatchedBreaker
 from tests.sim.properties import Reading
 from tests.sim.runtime import Landing, Load, Moment, Pause, Remote, SimRuntime, SourceLoad
 from tests.sim.world import World
 
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 _CONSTANT = frozenset({
-    Actor, Announcer, Authority, BuiltinFunctionType, Call, Chain, CoroutineType, Flights, FunctionType,
-    GCacheKey, GCacheKeyConfig, Leading, Leases, Line, Listener, Loading, Lookup, MethodType, Operation,
-    Policies, Policy, Process, Removal, Renewing, Routes, SimRuntime, SourceLoad, Storing, UseCase, Wire,
-    World,
+    Actor, Announcer, Authority, BuiltinFunctionType, Bulk, Chain, CoroutineType, Flights, FunctionType,
+    GCacheKey, GCacheKeyConfig, Leading, Leases, Line, Listener, Loading, Lookup, Many, MethodType, Missing,
+    Operation, Policies, Policy, Process, Removal, Renewing, Routes, SimRuntime, SourceLoad, Storing, UseCase,
+    Wire, World,
 })  # fmt: skip
 _BELOW = frozenset(work.__code__ for work in (SimRuntime.attempt, SimRuntime.landed, SimRuntime.pause))
 _FIELDS: dict[type, tuple[str, ...]] = {
     WatchedBreaker: ("turn", "_due", "_pause_sec", "_since", "_probes", "_last"),
     Probe: ("turn", "began", "is_in_person"),
+    Asked: ("values",),
+    Call: ("name",),
     Entry: ("began", "epoch", "expires", "generation", "value"),
-    Flight: ("generation", "outcome", "is_over", "is_void", "is_circular", "is_late", "waits_for"),
+    Flight: (
+        "generation",
+        "outcome",
+        "is_over",
+        "is_void",
+        "is_circular",
+        "is_late",
+        "is_bulk",
+        "is_absent",
+        "waits_for",
+    ),
     Generation: ("alive",),
     Kept: ("entry", "left_sec", "depth"),
     Landing: ("flight",),
@@ -80,7 +95,7 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Tier: ("name",),
     Remote: ("act", "outcome"),
     Load: (),
-    Visit: ("epoch", "epoch_key", "failed", "generation", "kept", "steps", "unwritable"),
+    Visit: ("call", "epoch", "epoch_key", "failed", "generation", "kept", "steps", "unwritable"),
     _Route: ("travellers", "flights", "landed"),
 }
 
@@ -153,7 +168,10 @@ class _Describer:
 
     def _sealed(self, data: bytes) -> object:
         """Return what an entry's bytes say, without the names in them."""
-        sealed = open_sealed(data, ENTRY_KEY, JsonSerializer.identity)
+        try:
+            sealed = open_sealed(data, ENTRY_KEY, JsonSerializer.identity)
+        except Unreadable:
+            sealed = open_sealed(data, OTHER_KEY, JsonSerializer.identity)
         times = sealed.began, sealed.expires, sealed.stale_sec
         return self._of(sealed.epoch), times, self._of(json.loads(sealed.payload))
 
