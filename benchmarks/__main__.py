@@ -24,6 +24,7 @@ _JOBS = (
     "startup",
     "miss",
     "memory_worst",
+    "memory_per_entry",
     "bus",
     "stampede",
 )

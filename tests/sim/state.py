@@ -22,6 +22,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakSet, ref
 
+from gcache.backends._sieve import EntrySlot, FullEntrySlot
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
 from gcache.core.bus import Announcer, decoded
@@ -67,7 +68,7 @@ _BELOW = frozenset(work.__code__ for work in (SimRuntime.attempt, SimRuntime.lan
 _FIELDS: dict[type, tuple[str, ...]] = {
     WatchedBreaker: ("turn", "_due", "_pause_sec", "_since", "_probes", "_last"),
     Probe: ("turn", "began", "is_in_person"),
-    Entry: ("began", "epoch", "expires", "generation", "value"),
+    **dict.fromkeys((Entry, EntrySlot, FullEntrySlot), ("began", "epoch", "expires", "generation", "value")),
     Flight: ("generation", "outcome", "is_over", "is_void", "is_circular", "is_late", "waits_for"),
     Generation: ("alive",),
     Kept: ("entry", "left_sec", "depth"),
@@ -133,7 +134,7 @@ class _Describer:
         if process.memory is not None:
             slots = process.memory._slots
             yield tuple(
-                (key, slot.deadline, slot.expires, slot.ends, self._of(slot.stored))
+                (key, slot.deadline, slot.lives_until, slot.ends, self._of(slot.stored))
                 for key, slot in sorted(slots.items())
             )
 
