@@ -31,6 +31,7 @@ JOBS = (
     "startup",
     "miss",
     "memory_worst",
+    "memory_per_entry",
     "hit_ratio",
     "flushall",
     "bus",

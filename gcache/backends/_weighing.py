@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-ENTRY_BYTES = 450
+ENTRY_BYTES = 400
 """About what an entry takes beside its value: its key, its place and its dates."""
 
 _AT_ONCE = 1_000

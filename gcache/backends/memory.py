@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gcache.backends._sieve import Sieve, Slot
+from gcache.backends._sieve import EntrySlot, Sieve, Slot, slot_of
 from gcache.backends._sweeper import Sweeper
 from gcache.backends._weighing import by_bytes
 from gcache.core.entries import Entry, Kept
@@ -31,12 +31,13 @@ class MemoryLayer(Generic[Stored]):
 
     Reading takes no lock and moves nothing: a hit sets a mark. To make room a hand goes through the
     entries from the oldest on, takes marks away, and evicts the first entry that has none (SIEVE). What
-    is put here is what is given back, the very object. `clock` is monotonic, in seconds.
+    is put here is what is given back, the very object; for an entry, one that holds the very value.
+    `clock` is monotonic, in seconds.
 
     `max_weight` bounds the sum of what `weigh` says of the values, in whole numbers of 0 or more. It is
     called with the value that a function returned, once for each `put` or `add`, in the caller's thread and
     without a lock; what it raises, they raise. Without `weigh` it is in bytes: `sys.getsizeof` of all objects
-    that the value consists of, and 450 for the entry. Objects that entries share count for each of them.
+    that the value consists of, and 400 for the entry. Objects that entries share count for each of them.
 
     Expired entries leave without being asked for. Each `put` looks at four entries more, and while `sweep` is
     true a thread, one for all layers of the process, looks at each within half a minute or so. It runs only
@@ -98,16 +99,12 @@ class MemoryLayer(Generic[Stored]):
 
     def put(self, items: Mapping[str, Stored], ttl: float) -> None:
         now = self._clock()
-        deadline = now + ttl
-        self._put([self._slot_of(key, stored, deadline) for key, stored in items.items()], now)
+        self._put([self._slot_of(key, stored, now, ttl) for key, stored in items.items()], now)
 
     def keep(self, key: str, entry: Stored, ttl: float, ahead_sec: float, stale_sec: float) -> None:
         """Keep one entry for `stale_sec` after its life, in whose last `ahead_sec` it is not found."""
         now = self._clock()
-        slot = self._slot_of(key, entry, now + max(0.0, ttl - ahead_sec))
-        slot.expires = now + ttl
-        slot.ends = slot.expires + stale_sec
-        self._put([slot], now)
+        self._put([self._slot_of(key, entry, now, ttl, ahead_sec, stale_sec)], now)
 
     def find_kept(self, key: str, now: float) -> Kept | None:
         """Return what is under `key` for as long as it is kept, with what is left of its life."""
@@ -116,17 +113,17 @@ class MemoryLayer(Generic[Stored]):
             return None
         slot.visited = True
         stored: Any = slot.stored
-        return Kept(stored, slot.expires - now)
+        return Kept(stored, slot.lives_until - now)
 
     def add(self, key: str, value: Stored, ttl: float) -> bool:
         now = self._clock()
-        fresh = self._slot_of(key, value, now + ttl)
+        fresh = self._slot_of(key, value, now, ttl)
         displaced: list[Any] = []
         is_free = is_done = False
         while not is_done:
             with self._lock:
                 slot = self._slots.get(key)
-                is_free = slot is None or slot.expires <= now
+                is_free = slot is None or slot.lives_until <= now
                 is_done = not is_free or self._place(fresh, now, displaced)
         self._see_to_sweeping()
         return is_free
@@ -142,7 +139,7 @@ class MemoryLayer(Generic[Stored]):
                     if slot is not None:
                         self._sieve.remove(slot)
                         self._forget(slot, displaced)
-        return sum(slot.expires > now for slot in displaced)
+        return sum(slot.lives_until > now for slot in displaced)
 
     def clear(self, prefix: str, progress: Progress | None = None) -> int:
         removed = self.delete([key for key in list(self._slots) if key.startswith(prefix)])
@@ -188,11 +185,17 @@ class MemoryLayer(Generic[Stored]):
                     is_done = self._place(slot, now, displaced)
         self._see_to_sweeping()
 
-    def _slot_of(self, key: str, stored: Stored, deadline: float) -> Slot[Stored]:
+    def _slot_of(
+        self, key: str, stored: Stored, now: float, ttl: float, ahead_sec: float = 0, stale_sec: float = 0
+    ) -> Slot[Stored]:
         """Return a slot, not yet in its place. Raises EntryTooLarge, and what `weigh` raises."""
-        if self._weigh is None:
-            return Slot(key, stored, deadline, 0)
-        weight = self._weigh(stored.value if isinstance(stored, Entry) else stored)
+        weight = 0 if self._weigh is None else self._weight_of(self._weigh, stored)
+        lives_until = now + ttl
+        deadline = now + max(0.0, ttl - ahead_sec) if ahead_sec else lives_until
+        return slot_of(key, stored, deadline, lives_until, lives_until + stale_sec, weight)
+
+    def _weight_of(self, weigh: Callable[[Any], int], stored: Stored) -> int:
+        weight = weigh(stored.value if isinstance(stored, (Entry, EntrySlot)) else stored)
         if weight > self._limit:
             raise EntryTooLarge(
                 f"The value weighs {weight} of at most {self._limit}: raise max_weight, or give a weigh "
@@ -200,7 +203,7 @@ class MemoryLayer(Generic[Stored]):
             )
         if weight < 0:
             raise GCacheConfigError(f"weigh returned {weight!r} for a value: let it return 0 or more.")
-        return Slot(key, stored, deadline, weight)
+        return weight
 
     # What goes is kept in `displaced` until the lock is free, and under the lock nothing is made that could
     # start the garbage collector: whoever is told so by __del__ may come back here.
@@ -222,10 +225,11 @@ class MemoryLayer(Generic[Stored]):
         grown = fresh.weight - slot.weight
         if not self._make_room(slot, self._limit - grown, self.max_entries, now, displaced):
             return False
-        displaced.append(slot.stored)
+        displaced.append(slot)
         self._weight += grown
-        slot.stored, slot.weight = fresh.stored, fresh.weight
-        slot.deadline, slot.expires, slot.ends = fresh.deadline, fresh.expires, fresh.ends
+        fresh.key = slot.key  # the one that the mapping has
+        self._sieve.replace(slot, fresh)
+        self._slots[slot.key] = fresh
         return True
 
     def _make_room(

@@ -49,15 +49,14 @@ _FIND = """\
                 _gc_value = _gc_entry.value
                 _gc_case.hits += 1.0
                 return _gc_value"""
-# What `find` does, without a call of it. The deadline is read first, as writers set it last.
+# What `find` does, without a call of it.
 _LOOK_UP = """\
             _gc_slot = _gc_find({key})
             if _gc_slot is not None and _gc_slot.deadline > _gc_now:
-                _gc_entry = _gc_slot.stored
-                if _gc_entry.generation.alive:
+                if _gc_slot.generation.alive:
                     if not _gc_slot.visited:
                         _gc_slot.visited = True
-                    _gc_value = _gc_entry.value
+                    _gc_value = _gc_slot.value
                     _gc_case.hits += 1.0
                     return _gc_value"""
 

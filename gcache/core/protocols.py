@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from gcache.core.entries import Entry, Kept
+    from gcache.core.entries import Entry, Generation, Kept
     from gcache.core.events import Event
     from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.keys import GCacheKey
@@ -123,15 +123,17 @@ class InProcessLayer(CacheLayer["Entry"], Protocol):
 
 
 class Place(Protocol):
-    """Where a layer keeps one entry. Read without a lock, `deadline` before `stored`.
+    """Where a layer keeps one entry, with what a hit needs of it. Read without a lock.
 
-    So whoever replaces an entry sets `stored` first, or puts another place there.
+    So whoever replaces an entry puts another place there.
     """
 
     deadline: float
     """The reading of `time.monotonic` from which on `find` does not return the entry."""
 
-    stored: Entry
+    value: Any
+
+    generation: Generation
 
     visited: bool
     """Set to True by whoever answers with the entry: the layer is not told of a hit otherwise."""

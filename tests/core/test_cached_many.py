@@ -228,7 +228,7 @@ class TestLayers:
             [filled] = disk.asked("put")
 
             assert [39.0, 39.0] == list(filled.values())
-            assert [60 - 20.5] * 2 == [slot.expires - clock.now for slot in local._slots.values()]
+            assert [60 - 20.5] * 2 == [slot.deadline - clock.now for slot in local._slots.values()]
 
     def test_failing_layer(
         self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, recorded: Recorded, tracked: bool

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache import MemoryLayer
+from gcache.core.entries import Entry, Generation
 from gcache.core.rendering import MEMORY, SHORT, escape, escaped_before, render, rendered_before
 from tests.core.stage import Clock, Source
 
@@ -58,7 +59,7 @@ class TestLookup:
         with gcache.enable():
             get_user(1)
             (slot,) = layer._slots.values()
-            slot.stored.generation.alive = False
+            slot.generation.alive = False
 
             assert 2 == get_user(1)
 
@@ -107,7 +108,38 @@ class TestLookup:
 
         slot = lookup("a") if lookup else None
         assert slot is not None
-        assert 1 == slot.stored
+        assert 1 == layer.find("a", 0)
+
+
+class TestPlace:
+    @pytest.mark.parametrize(
+        ("epoch", "load_sec", "fields"), [(None, 0.0, 9), (b"e", 0.0, 14), (None, 1.5, 14)], ids=str
+    )
+    def test_size(self, clock: Clock, epoch: bytes | None, load_sec: float, fields: int) -> None:
+        """An entry is kept with all that it says, and takes one object of as few fields as that needs."""
+        layer: MemoryLayer[Entry] = MemoryLayer(clock=clock.monotonic, sweep=False)
+        entry = Entry(["value"], 1.0, 2.0, epoch, Generation(), load_sec)
+        layer.put({"a": entry}, 10)
+        found: Any = layer.find("a", clock.monotonic())
+
+        assert [getattr(entry, name) for name in Entry.__slots__] == [
+            getattr(found, name) for name in Entry.__slots__
+        ]
+        assert object.__sizeof__(found) == 16 + 8 * fields
+        assert found.value is entry.value
+
+    def test_replaced(self, clock: Clock) -> None:
+        """A new value takes the place and the mark of the old one, which a reader may still hold whole."""
+        layer: MemoryLayer[Entry] = MemoryLayer(max_entries=2, clock=clock.monotonic, sweep=False)
+        first, second, third = (Entry(name, 1.0, 2.0, None, Generation()) for name in "abc")
+        layer.put({"a": first, "b": second}, 10)
+        held = layer.find("a", clock.monotonic())
+        layer.put({"a": third}, 10)
+        layer.put({"c": first}, 10)
+
+        assert held is not None
+        assert "a" == held.value
+        assert ["c", None] == [kept and kept.value for kept in layer.get(["a", "b"])]
 
 
 class TestTexts:

@@ -22,6 +22,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakSet, ref
 
+from gcache.backends._sieve import EntrySlot, FullEntrySlot
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
 from gcache.core.bulk import Bulk
@@ -72,7 +73,7 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Probe: ("turn", "began", "is_in_person"),
     Asked: ("values",),
     Call: ("name",),
-    Entry: ("began", "epoch", "expires", "generation", "value"),
+    **dict.fromkeys((Entry, EntrySlot, FullEntrySlot), ("began", "epoch", "expires", "generation", "value")),
     Flight: (
         "generation",
         "outcome",
@@ -148,7 +149,7 @@ class _Describer:
         if process.memory is not None:
             slots = process.memory._slots
             yield tuple(
-                (key, slot.deadline, slot.expires, slot.ends, self._of(slot.stored))
+                (key, slot.deadline, slot.lives_until, slot.ends, self._of(slot.stored))
                 for key, slot in sorted(slots.items())
             )
 
