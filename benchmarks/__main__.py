@@ -21,6 +21,7 @@ _JOBS = (
     "redis_hit",
     "redis_hit_async",
     "redis_hit_many",
+    "cached_many",
     "startup",
     "miss",
     "memory_worst",

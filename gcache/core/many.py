@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gcache.core import loading as limits
 from gcache.core.bulk import Write
@@ -206,7 +206,7 @@ class Many:
         brought = loaded.outcome.value
         if not isinstance(brought, Mapping):
             return loaded._replace(outcome=Outcome(error=_no_mapping(use_case, brought)))
-        mapping = cast("Mapping[Any, Any]", brought)
+        mapping: Mapping[Any, Any] = brought
         for call, id_asked in zip(calls, ids, strict=True):
             value = mapping.get(id_asked, MISSING)
             if value is not MISSING:
