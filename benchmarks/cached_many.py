@@ -38,6 +38,10 @@ async def aprofiles(user_ids: list[str]) -> dict[str, dict[str, object]]:
     return profiles(user_ids)
 
 
+def _config(port: int) -> RedisConfig:
+    return RedisConfig(host=HOST, port=port, redis_py_options={"socket_timeout": 5})
+
+
 def _missing(stored: list[bytes | None], found: dict[str, Any]) -> list[str]:
     for user_id, data in zip(_IDS, stored, strict=True):
         if data is not None:
@@ -121,7 +125,7 @@ def _rows(side: str, contestants: list[Contestant]) -> list[Row]:
 
 
 def _run_sync(port: int, client: redis.Redis) -> list[Row]:
-    with subject(CacheLayer.REMOTE, redis=RedisConfig(host=HOST, port=port)) as subj:
+    with subject(CacheLayer.REMOTE, redis=_config(port)) as subj:
         ours = [_ours(subj, profiles, f"Many{tracked}", tracked) for tracked in (False, True)]
         floor = _floor(client)
         for function in (*ours, floor):
@@ -137,7 +141,7 @@ def _run_sync(port: int, client: redis.Redis) -> list[Row]:
 
 async def _run_async(port: int, client: redis.Redis) -> list[Row]:
     options: dict[str, Any] = {"socket_timeout": 5, "retry": AsyncRetry(NoBackoff(), 0)}
-    with subject(CacheLayer.REMOTE, redis=RedisConfig(host=HOST, port=port)) as subj:
+    with subject(CacheLayer.REMOTE, redis=_config(port)) as subj:
         async with redis.asyncio.Redis(host=HOST, port=port, **options) as aclient:
             ours = [_ours(subj, aprofiles, f"AsyncMany{tracked}", tracked) for tracked in (False, True)]
             floor = _afloor(aclient)
