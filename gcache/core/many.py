@@ -205,11 +205,10 @@ class Many:
         if loaded.outcome.error is not None:
             return loaded
         brought = loaded.outcome.value
-        if not isinstance(brought, Mapping):
+        if not _is_mapping(brought):
             return loaded._replace(outcome=Outcome(error=_no_mapping(use_case, brought)))
-        mapping: Mapping[Any, Any] = brought
         for call, id_asked in zip(calls, ids, strict=True):
-            value = mapping.get(id_asked, MISSING)
+            value = brought.get(id_asked, MISSING)
             if value is not MISSING:
                 asked.values[call.name] = value
         return loaded
@@ -286,6 +285,10 @@ class Many:
     def _disabled(self, asked: Asked, reason: str, count: int) -> None:
         if count:
             self._recorder.record(Disabled(asked.use_case.name, asked.use_case.key_type, reason, count))
+
+
+def _is_mapping(brought: object) -> bool:
+    return isinstance(brought, Mapping)
 
 
 def _no_mapping(use_case: UseCase, brought: object) -> NoMapping:
