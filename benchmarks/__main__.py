@@ -28,6 +28,7 @@ JOBS = (
     "redis_hit_async",
     "redis_hit_many",
     "redis_hit_threads",
+    "cached_many",
     "startup",
     "miss",
     "memory_worst",

@@ -66,7 +66,7 @@ class SyncRedisLayer:
                 return
             with client.pipeline(transaction=False) as pipeline:
                 for key, value in items.items():
-                    pipeline.set(key, value, px=_milliseconds(ttl))
+                    pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl))
                 pipeline.execute()
 
     def add(self, key: str, value: bytes, ttl: float) -> bool:
@@ -76,7 +76,7 @@ class SyncRedisLayer:
     def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
         with self._shared.lane() as client, client.pipeline(transaction=False) as pipeline:
             for key, value in items.items():
-                pipeline.set(key, value, px=_milliseconds(ttl), nx=True)
+                pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl), "NX")
             return [bool(reply) for reply in pipeline.execute()]
 
     def delete(self, keys: Sequence[str]) -> int:
@@ -126,7 +126,7 @@ class AsyncRedisLayer:
                 return
             async with client.pipeline(transaction=False) as pipeline:
                 for key, value in items.items():
-                    pipeline.set(key, value, px=_milliseconds(ttl))
+                    pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl))
                 await pipeline.execute()
 
     async def aadd(self, key: str, value: bytes, ttl: float) -> bool:
@@ -136,7 +136,7 @@ class AsyncRedisLayer:
     async def aadd_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
         async with self._per_loop.lane() as client, client.pipeline(transaction=False) as pipeline:
             for key, value in items.items():
-                pipeline.set(key, value, px=_milliseconds(ttl), nx=True)
+                pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl), "NX")
             return [bool(reply) for reply in await pipeline.execute()]
 
     async def adelete(self, keys: Sequence[str]) -> int:

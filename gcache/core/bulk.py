@@ -49,6 +49,8 @@ class Bulk:
         wire: Wire,
         authority: Authority | None,
     ) -> None:
+        self.near = [tier for tier in tiers if tier.in_process]
+        self.far = [tier for tier in tiers if not tier.in_process]
         self._tiers = tiers
         self._lookup = lookup
         self._storing = storing
@@ -62,10 +64,11 @@ class Bulk:
         """Return what the nearest layers have that is still alive. An exception that is kept is no value."""
         found: dict[Visit, Kept] = {}
         for tier in self._tiers:
+            passing = _Passing(tier)
             asking = [
                 visit
                 for visit in visits
-                if visit not in found and not visit.unwritable and _depth(visit.steps, tier) is not None
+                if visit not in found and not visit.unwritable and passing.depth(visit.steps) is not None
             ]
             if not asking:
                 continue
@@ -76,7 +79,7 @@ class Bulk:
             found |= {
                 visit: kept
                 for visit, kept in zip(asking, answers, strict=False)
-                if kept is not None and _counts(visit, kept, tier)
+                if kept is not None and _counts(visit, kept, tier, passing.depth(visit.steps) or 0)
             }
         return found
 
@@ -86,7 +89,7 @@ class Bulk:
             Write(visit, kept.entry, visit.steps[: kept.depth]) for visit, kept in found.items() if kept.depth
         ]
         if writes:
-            await self.store(runtime, writes, self._now(), is_fill=True)
+            await self.store(runtime, writes, self._now(), self._tiers, is_fill=True)
 
     async def settle(self, runtime: Runtime, visits: Sequence[Visit]) -> None:
         """Know, before a load begins, which epochs its entries belong to."""
@@ -95,17 +98,23 @@ class Bulk:
             await self._authority.settle_all(runtime, tracked)
 
     async def store(
-        self, runtime: Runtime, writes: Sequence[Write], now: float, is_fill: bool = False
+        self,
+        runtime: Runtime,
+        writes: Sequence[Write],
+        now: float,
+        tiers: Sequence[Tier],
+        is_fill: bool = False,
     ) -> None:
-        """Write to the layers, farthest first.
+        """Write to the layers of `tiers`, farthest first.
 
         Entries that end at the same time go together. In layers out of process, what is filled in ends up to
         a second early, so that there are not as many times as entries.
         """
-        for tier in reversed(self._tiers):
+        for tier in reversed(tiers):
             by_life: dict[float, list[_Put]] = {}
+            passing = _Passing(tier)
             for visit, entry, steps in writes:
-                depth = _depth(steps, tier)
+                depth = passing.depth(steps)
                 if depth is None:
                     continue
                 life_sec = self._storing.life_sec(visit, steps[depth], entry, now)
@@ -167,20 +176,32 @@ class Bulk:
         return await tier.attempt(runtime, "put", items, life_sec + config.stale_sec)
 
 
-def _counts(visit: Visit, kept: Kept, tier: Tier) -> bool:
+def _counts(visit: Visit, kept: Kept, tier: Tier, depth: int) -> bool:
     """Tell whether what a layer keeps answers a visit; leave with the visit what is over."""
     if isinstance(kept.entry.value, Raised):
         return False
     if kept.left_sec > 0:
-        kept.depth = _depth(visit.steps, tier) or 0
+        kept.depth = depth
         return True
     visit.reason = "expired"
     visit.keep(Stale(kept.entry, -kept.left_sec, tier.name))
     return False
 
 
-def _depth(steps: Sequence[Step], tier: Tier) -> int | None:
-    for depth, step in enumerate(steps):
-        if step.tier is tier:
-            return depth
-    return None
+class _Passing:
+    """Where a layer stands among those that visits pass. Most visits of a call pass the same ones."""
+
+    __slots__ = ("_depth", "_steps", "_tier")
+
+    def __init__(self, tier: Tier) -> None:
+        self._tier = tier
+        self._steps: Sequence[Step] | None = None
+        self._depth: int | None = None
+
+    def depth(self, steps: Sequence[Step]) -> int | None:
+        """Return how many layers are nearer than this one, None if it is not passed."""
+        if steps is not self._steps:
+            self._steps = steps
+            places = [place for place, step in enumerate(steps) if step.tier is self._tier]
+            self._depth = places[0] if places else None
+        return self._depth

@@ -8,7 +8,7 @@ looked before its entry was written, and would load again what was just loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -131,9 +131,13 @@ class Ticket:
     def hand_in(self) -> None:
         """Say that the caller has what it came for."""
         with self._flights.lock:
-            self._route.travellers -= 1
-            if not self._route.travellers and self._flights.routes.get(self._key) is self._route:
-                del self._flights.routes[self._key]
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Do what `hand_in` does, under the lock of the flights."""
+        self._route.travellers -= 1
+        if not self._route.travellers and self._flights.routes.get(self._key) is self._route:
+            del self._flights.routes[self._key]
 
 
 class Flights:
@@ -145,12 +149,25 @@ class Flights:
 
     def enter(self, key: str) -> Ticket:
         """Return a ticket for `key`, to be handed in."""
+        return self.enter_all((key,))[0]
+
+    def enter_all(self, keys: Iterable[str]) -> list[Ticket]:
+        """Return a ticket for each of `keys`, to be handed in with the others."""
+        tickets: list[Ticket] = []
         with self.lock:
-            route = self.routes.get(key)
-            if route is None:
-                route = self.routes[key] = _Route()
-            route.travellers += 1
-            return Ticket(self, key, route)
+            for key in keys:
+                route = self.routes.get(key)
+                if route is None:
+                    route = self.routes[key] = _Route()
+                route.travellers += 1
+                tickets.append(Ticket(self, key, route))
+        return tickets
+
+    def hand_in_all(self, tickets: Iterable[Ticket]) -> None:
+        """Say that a caller has all that it came for."""
+        with self.lock:
+            for ticket in tickets:
+                ticket.give_back()
 
     def forget(self, key: str) -> None:
         """Let nobody join what is under way for `key`, nor keep what it brings."""

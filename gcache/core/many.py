@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gcache.core import loading as limits
 from gcache.core.bulk import Write
@@ -103,7 +103,8 @@ class Many:
 
     async def _read(self, runtime: Runtime, asked: Asked) -> Exception | None:
         straight, visits = await self._visits(runtime, asked)
-        tickets = {visit: self._flights.enter(visit.call.name) for visit in visits}
+        entered = self._flights.enter_all([visit.call.name for visit in visits])
+        tickets = dict(zip(visits, entered, strict=True))
         try:
             found = await self._bulk.look(runtime, visits)
             self._take_hits(asked, found)
@@ -115,8 +116,7 @@ class Many:
             shared_out = {visit: tickets[visit] for visit in missing if not visit.unwritable}
             return await self._bring(runtime, asked, shared_out, alone)
         finally:
-            for ticket in tickets.values():
-                ticket.hand_in()
+            self._flights.hand_in_all(entered)
 
     async def _visits(self, runtime: Runtime, asked: Asked) -> tuple[list[Call], list[Visit]]:
         """Return the calls that go straight to the source, and the visits of all others."""
@@ -161,6 +161,7 @@ class Many:
                     (mine if is_mine else others).append(_Trip(visit, ticket, flight))
                 if mine or alone:
                     error = await self._lead(runtime, asked, mine, alone)
+                    mine = []
                     if error is not None:
                         return error
                 to_share, alone = {}, []
@@ -204,11 +205,10 @@ class Many:
         if loaded.outcome.error is not None:
             return loaded
         brought = loaded.outcome.value
-        if not isinstance(brought, Mapping):
+        if not _is_mapping(brought):
             return loaded._replace(outcome=Outcome(error=_no_mapping(use_case, brought)))
-        get: Callable[[Any, Any], Any] = cast("Any", brought).get
         for call, id_asked in zip(calls, ids, strict=True):
-            value = get(id_asked, MISSING)
+            value = brought.get(id_asked, MISSING)
             if value is not MISSING:
                 asked.values[call.name] = value
         return loaded
@@ -223,12 +223,12 @@ class Many:
             return
         writes, refused = self._writes(asked, mine, loaded, began)
         now, copies = self._now(), asked.use_case.rules.copies
-        await self._bulk.store(runtime, [_part(write, in_process=True) for write in writes], now)
+        await self._bulk.store(runtime, writes, now, self._bulk.near)
         for visit, _, flight in mine:
             value = asked.values.get(visit.call.name, MISSING)
             flight.is_absent = value is MISSING
             flight.land(None if value is MISSING else shared(Outcome(value), copies))
-        await self._bulk.store(runtime, [_part(write, in_process=False) for write in writes], now)
+        await self._bulk.store(runtime, writes, now, self._bulk.far)
         for visit in refused:
             await self._storing.forget(runtime, visit, [step.tier for step in visit.steps])
 
@@ -287,8 +287,8 @@ class Many:
             self._recorder.record(Disabled(asked.use_case.name, asked.use_case.key_type, reason, count))
 
 
-def _part(write: Write, in_process: bool) -> Write:
-    return write._replace(steps=[step for step in write.steps if step.tier.in_process is in_process])
+def _is_mapping(brought: object) -> bool:
+    return isinstance(brought, Mapping)
 
 
 def _no_mapping(use_case: UseCase, brought: object) -> NoMapping:

@@ -82,9 +82,11 @@ class TestInvalidation:
         gcache = make_gcache(layers=[remote])
         entity = gcache._engine.keys.epoch("user_id", 2)
 
+        epochs: list[bytes] = []
+
         def plant() -> None:
             remote.before = {}
-            plant_epoch(remote, entity)
+            epochs.append(plant_epoch(remote, entity))
 
         remote.before = dict.fromkeys(("add", "add_many"), plant)
         rows = Rows()
@@ -94,6 +96,7 @@ class TestInvalidation:
             get_users([3, 2, 1])
 
         assert [[1, 2, 3]] == rows.asked
+        assert epochs == [remote.value(entity)]
 
     @pytest.mark.parametrize("kind", [BulkLayer, AsyncBulkLayer])
     def test_planted_at_once(

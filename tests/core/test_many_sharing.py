@@ -81,12 +81,54 @@ class TestEntries:
         """An exception that a `cached` function keeps answers no call for many ids."""
         config = evolve(GCacheKeyConfig.enabled(60), exception_ttl_sec=30)
         gcache = make_gcache(cache_config_provider=lambda key: config)
-        get_user = side.cached(gcache, Source(LookupError()), cache_exceptions=[LookupError])
+        get_user = side.cached(
+            gcache, Source(LookupError()), use_case="GetUsers", cache_exceptions=[LookupError]
+        )
         with gcache.enable():
             with pytest.raises(LookupError):
                 get_user(1)
 
             assert {1: "1.0"} == many(side, gcache, Rows())([1])
+
+    def test_stale(
+        self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, layers: list[Any]
+    ) -> None:
+        """What a call for many ids stores can be served stale to single calls, and is not to such calls."""
+        config = evolve(GCacheKeyConfig.enabled(60), stale_if_error_sec=600)
+        gcache, rows = make_gcache(layers=layers, cache_config_provider=lambda key: config), Rows()
+        get_users = many(side, gcache, rows)
+        get_user = side.cached(gcache, Source(LookupError()), use_case="GetUsers")
+        with gcache.enable():
+            get_users([1])
+            clock.advance(61)
+
+            assert "1.0" == get_user(1)
+            assert {1: "1.1"} == get_users([1])
+
+    def test_refused(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
+        """An older entry does not stay, to be served stale, if a new value is not to be stored."""
+        config = evolve(GCacheKeyConfig.enabled(60), stale_if_error_sec=600)
+        remote = SyncLayer("remote", clock)
+        gcache = make_gcache(layers=[remote], cache_config_provider=lambda key: config)
+        get_users = many(side, gcache, Rows(), cache_if=lambda value: value.endswith("0"))
+        with gcache.enable():
+            get_users([1])
+            clock.advance(61)
+            get_users([1])
+
+        assert [] == remote.entries()
+
+    def test_deleted(self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any]) -> None:
+        """An entry that is deleted while it is loaded is not stored."""
+        gcache, rows = make_gcache(layers=layers), Rows()
+        get_users = many(side, gcache, rows)
+        rows.before = lambda: gcache.delete(get_users.keys([2])[0])
+        with gcache.enable():
+            get_users([1, 2])
+            rows.before = lambda: None
+            get_users([1, 2])
+
+        assert [[1, 2], [2]] == rows.asked
 
     @pytest.mark.parametrize(
         ("options", "what"),
@@ -116,15 +158,17 @@ class TestEntries:
 
     def test_closing(self, make_gcache: Callable[..., GCache], here: SyncSide) -> None:
         """Neither function of a use case answers from memory once the instance is closed."""
-        gcache, rows = make_gcache(config_refresh_sec=60), Rows()
-        here.cached(gcache, Source(), use_case="GetUsers")
+        gcache, rows, source = make_gcache(config_refresh_sec=60), Rows(), Source()
         get_users = many(here, gcache, rows)
+        get_user = here.cached(gcache, source, use_case="GetUsers")
         with gcache.enable():
             get_users([1])
+            get_user(2)
             gcache.close()
             get_users([1])
+            get_user(2)
 
-        assert [[1], [1]] == rows.asked
+        assert ([[1], [1]], 2) == (rows.asked, source.loads)
 
 
 class TestThreads:

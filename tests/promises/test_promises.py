@@ -710,3 +710,35 @@ class TestPromise8EveryCallIsCountedOnce:
 
         assert 20 == sink.calls()
         assert 1 == len(sink.of(Load))
+
+    @on_servers
+    @sides
+    async def test_promise_8_many_at_once(self, new_gcache: Instances, side: str) -> None:
+        """Of many ids each is counted once, and each is loaded once, whatever becomes of the others."""
+        sink = ListSink()
+        gcache = new_gcache(metrics=sink, cache_config_provider=cache_all)
+        asked: list[list[int]] = []
+
+        def get_users(user_ids: list[int]) -> dict[int, int]:
+            asked.append(user_ids)
+            return {user_id: len(asked) for user_id in user_ids}
+
+        async def aget_users(user_ids: list[int]) -> dict[int, int]:
+            return get_users(user_ids)
+
+        many = gcache.cached_many("user_id", ids_arg="user_ids", track_for_invalidation=True)
+        cached: Any = many(get_users if side == "sync" else aget_users)
+
+        async def read_many(user_ids: list[int]) -> dict[int, int]:
+            answer = cached(user_ids)
+            return await answer if side == "async" else answer  # type: ignore[no-any-return]
+
+        with gcache.enable():
+            await read_many([1, 2])
+            await gcache.ainvalidate("user_id", 2)
+            answer = await read_many([3, 2, 1])
+        await read_many([1])
+
+        assert ({3: 2, 2: 2, 1: 1}, [[1, 2], [3, 2], [1]]) == (answer, asked)
+        assert (1, 4) == (sum(event.calls for event in sink.of(Hit)), len(sink.of(Miss)))
+        assert ["context"] == [event.reason for event in sink.of(Disabled)]

@@ -25,7 +25,7 @@ from weakref import WeakSet, ref
 from gcache.backends._sieve import EntrySlot, FullEntrySlot
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
-from gcache.core.bulk import Bulk
+from gcache.core.bulk import Bulk, _Passing
 from gcache.core.bus import Announcer, decoded
 from gcache.core.chain import Chain
 from gcache.core.entries import Entry, Generation, Kept
@@ -65,7 +65,7 @@ _CONSTANT = frozenset({
     Actor, Announcer, Authority, BuiltinFunctionType, Bulk, Chain, CoroutineType, Flights, FunctionType,
     GCacheKey, GCacheKeyConfig, Leading, Leases, Line, Listener, Loading, Lookup, Many, MethodType, Missing,
     Operation, Policies, Policy, Process, Removal, Renewing, Routes, SimRuntime, SourceLoad, Storing, UseCase,
-    Wire, World,
+    Wire, World, _Passing,
 })  # fmt: skip
 _BELOW = frozenset(work.__code__ for work in (SimRuntime.attempt, SimRuntime.landed, SimRuntime.pause))
 _FIELDS: dict[type, tuple[str, ...]] = {

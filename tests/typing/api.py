@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, assert_type
 
@@ -176,3 +177,29 @@ def get_name(user_id: int) -> str:
 
 assert_type(get_name(1), str)
 gcache.cached("user_id", "user_id", isolate="deep")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+@gcache.cached_many("user_id", ids_arg="user_ids", use_case="GetUsers", track_for_invalidation=True)
+def get_users(user_ids: list[int], *, deleted: bool = False) -> dict[int, User]:
+    return {}
+
+
+@gcache.cached_many("user_id", ids_arg=("users", lambda user: user.id))
+async def get_names(users: list[User]) -> Mapping[User, str | None]:
+    return {}
+
+
+class Shop:
+    @gcache.cached_many("user_id", ids_arg="user_ids")
+    def prices(self, user_ids: list[int]) -> dict[int, float]:
+        return {}
+
+
+async def many() -> None:
+    assert_type(get_users([1, 2], deleted=True), dict[int, User])
+    assert_type(get_users.keys([1, 2]), list[GCacheKey])
+    get_users.invalidate([1, 2])
+    assert_type(await get_names([User(1, "Ada")]), Mapping[User, str | None])
+    await get_names.ainvalidate([])
+    assert_type(Shop().prices([1]), dict[int, float])
+    get_users("1")  # type: ignore[arg-type]
