@@ -23,6 +23,8 @@ _JOBS = (
     "redis_hit_many",
     "startup",
     "miss",
+    "local_hit_threads",
+    "growth",
     "memory_worst",
     "memory_per_entry",
     "bus",
