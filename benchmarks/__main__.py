@@ -31,6 +31,8 @@ JOBS = (
     "cached_many",
     "startup",
     "miss",
+    "local_hit_threads",
+    "growth",
     "memory_worst",
     "memory_per_entry",
     "hit_ratio",

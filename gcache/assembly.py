@@ -7,18 +7,16 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gcache.backends.memory import MemoryLayer
 from gcache.core.authority import Authority
 from gcache.core.breaker import Breaker
-from gcache.core.bus import Announcer
 from gcache.core.chain import Chain
 from gcache.core.engine import Engine
 from gcache.core.flights import Flights
 from gcache.core.generations import Generations
 from gcache.core.keys import UrnKeyBuilder
-from gcache.core.listener import Listener
 from gcache.core.notices import Notices
 from gcache.core.policies import Policies
 from gcache.core.protocols import CacheLayer, ScrapedSink
@@ -29,12 +27,14 @@ from gcache.core.runtime import Operation, ThreadRuntime, drive
 from gcache.core.surroundings import Surroundings
 from gcache.core.tiers import Tier, link
 from gcache.core.troubles import Troubles
-from gcache.core.wire import Wire
 from gcache.errors import MissingExtra
 
 if TYPE_CHECKING:
+    from gcache.core.bus import Announcer
     from gcache.core.config import GCacheConfig
-    from gcache.core.protocols import AsyncCacheLayer, MetricsSink, Serializer
+    from gcache.core.listener import Listener
+    from gcache.core.protocols import AsyncCacheLayer, InvalidationBus, MetricsSink, Serializer
+    from gcache.core.wire import Wire
 
 
 def assemble(config: GCacheConfig) -> Engine:
@@ -55,16 +55,39 @@ def _engine(config: GCacheConfig, tiers: Sequence[Tier]) -> Engine:
         tier.breaker = None if tier.in_process else _breaker(around, tier.name)
     keys, generations, flights = UrnKeyBuilder(config.urn_prefix), Generations(), Flights()
     bus = config.invalidation_bus
-    announcer = None if bus is None else Announcer(bus, config.urn_prefix)
+    announcer = None if bus is None else _announcer(bus, config.urn_prefix)
     authority = Authority(around, tiers[-1]) if tiers[-1].is_authority else None
     removal = Removal(around, tiers, authority, keys, flights, generations, announcer)
     policies = Policies(
         around, tiers, config.cache_config_provider, config.config_refresh_sec, is_bus_there=bus is not None
     )
     routes = Routes(around, keys, policies, generations, removal.pending)
-    chain = Chain(around, tiers, keys, routes, Wire(around), flights, authority, removal)
-    listener = None if announcer is None else Listener(around, announcer, removal)
+    chain = Chain(around, tiers, keys, routes, _wire(around, tiers), flights, authority, removal)
+    listener = None if announcer is None else _listener(around, announcer, removal)
     return Engine(around, chain, generations, _serializers(config.serializer), listener)
+
+
+# What memory alone has no need of is imported when there is something else.
+
+
+def _wire(around: Surroundings, tiers: Sequence[Tier]) -> Wire:
+    if all(tier.in_process for tier in tiers):
+        return cast("Wire", None)  # nothing is packed, so nobody asks for it
+    from gcache.core.wire import Wire
+
+    return Wire(around)
+
+
+def _announcer(bus: InvalidationBus, channel: str) -> Announcer:
+    from gcache.core.bus import Announcer
+
+    return Announcer(bus, channel)
+
+
+def _listener(around: Surroundings, announcer: Announcer, removal: Removal) -> Listener:
+    from gcache.core.listener import Listener
+
+    return Listener(around, announcer, removal)
 
 
 def _breaker(around: Surroundings, name: str) -> Breaker:

@@ -26,6 +26,24 @@ def test_importing_brings_in_no_optional_dependency_and_no_event_loop():
     assert set() == loaded & (not_needed | {"importlib.metadata", "gcache.discovery", "gcache.urls"})
 
 
+def test_memory_alone_needs_no_wire():
+    """Who uses memory alone imports nothing that makes bytes of entries or listens to a bus."""
+    loaded = _modules_after(
+        "import gcache; gcache.GCache(gcache.GCacheConfig(layers=[gcache.MemoryLayer()])).close()"
+    )
+
+    parts = {"gcache.core.wire", "gcache.core.envelope", "gcache.core.bus", "gcache.core.listener"}
+    assert set() == loaded & parts
+
+
+def test_importing_brings_in_no_openssl_and_no_dates():
+    """What only some calls need is imported by them, and blake2 comes without the rest of hashlib."""
+    before = _modules_after("pass")
+
+    needed_by_some = {"hashlib", "_hashlib", "struct", "zlib", "datetime"}
+    assert before & needed_by_some == _modules_after("import gcache") & needed_by_some
+
+
 def test_every_public_name_is_there():
     """What `__all__` lists can be imported."""
     missing = [name for name in gcache.__all__ if getattr(gcache, name, None) is None]

@@ -11,7 +11,6 @@ from gcache.backends._redis_replicas import arun_and_wait, run_and_wait
 from gcache.core.config import RedisConfig
 from gcache.core.protocols import CacheLayer, Progress
 from gcache.errors import GCacheConfigError
-from gcache.urls import flag, seconds
 
 if TYPE_CHECKING:
     from gcache.urls import LayerURL
@@ -203,6 +202,8 @@ def from_url(url: LayerURL) -> RedisLayer:
     of RedisConfig. A `rediss` URL may name the files `ssl_ca_certs`, `ssl_certfile` and `ssl_keyfile`.
     Raises GCacheConfigError.
     """
+    from gcache.urls import flag, seconds
+
     url.only("login", "hosts", "path")
     files = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile") if url.scheme == "rediss" else ()
     options = url.options(

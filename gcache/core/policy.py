@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
+
+try:
+    from _blake2 import blake2b  # what hashlib has, which brings OpenSSL for all the others
+except ImportError:
+    from hashlib import blake2b
 
 if TYPE_CHECKING:
     from gcache.core.key_config import GCacheKeyConfig

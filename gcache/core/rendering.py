@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
 import functools
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gcache.errors import UnrenderableArgument
+
+if TYPE_CHECKING:
+    import datetime
 
 UNSAFE = re.compile("[%?#&={}\\s\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PLAIN = re.compile(r"[^\W\d][^'(),:\[\]]*")
@@ -136,7 +138,10 @@ def _moment(value: datetime.datetime | datetime.time) -> str:
 
 
 def _zone(zone: datetime.tzinfo) -> str:
-    if type(zone).__str__ is object.__str__ and type(zone).__repr__ in (object.__repr__, _NO_TEXT):
+    import datetime
+
+    no_text = object.__repr__, datetime.tzinfo.__repr__
+    if type(zone).__str__ is object.__str__ and type(zone).__repr__ in no_text:
         raise UnrenderableArgument(
             f"A time zone of type {_name(type(zone))} has no defined text: use zoneinfo.ZoneInfo."
         )
@@ -159,7 +164,6 @@ def _mapping(value: dict[object, object]) -> str:
     return "dict(" + ",".join(sorted(f"{_render(k)}:{_render(v)}" for k, v in value.items())) + ")"
 
 
-_NO_TEXT = datetime.tzinfo.__repr__
 _PLAIN_TYPES: dict[type, Callable[[Any], str]] = {
     str: _quote,
     int: int.__repr__,
