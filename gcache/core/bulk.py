@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gcache.core.entries import Raised
+from gcache.core.runtime import Outcome
 from gcache.core.staleness import Stale
 from gcache.errors import EntryTooLarge, LayerSkipped
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from gcache.core.entries import Entry, Kept
     from gcache.core.lookup import Lookup
     from gcache.core.policy import Step
-    from gcache.core.runtime import Outcome, Runtime
+    from gcache.core.runtime import Runtime
     from gcache.core.storing import Storing
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
@@ -173,6 +174,8 @@ class Bulk:
             data = self._wire.pack(put.visit.call, tier, put.entry, ends, config.stale_sec)
             if data is not None:
                 items[put.visit.call.name] = data
+        if not items:
+            return Outcome(None)
         return await tier.attempt(runtime, "put", items, life_sec + config.stale_sec)
 
 

@@ -224,10 +224,12 @@ class Many:
         writes, refused = self._writes(asked, mine, loaded, began)
         now, copies = self._now(), asked.use_case.rules.copies
         await self._bulk.store(runtime, writes, now, self._bulk.near)
-        for visit, _, flight in mine:
-            value = asked.values.get(visit.call.name, MISSING)
-            flight.is_absent = value is MISSING
-            flight.land(None if value is MISSING else shared(Outcome(value), copies))
+        for visit, ticket, flight in mine:
+            flight.is_absent = visit.call.name not in asked.values
+            if flight.is_absent:  # who waits for it must not board it again while others are written
+                ticket.retire(flight)
+            else:
+                flight.land(shared(Outcome(asked.values[visit.call.name]), copies))
         await self._bulk.store(runtime, writes, now, self._bulk.far)
         for visit in refused:
             await self._storing.forget(runtime, visit, [step.tier for step in visit.steps])
