@@ -161,9 +161,10 @@ class TestBackgroundLoop:
         loop, thread = background_loop._loop, background_loop._thread
         assert loop is not None
         assert thread is not None
-        loop.call_soon_threadsafe(lambda: (loop.stop(), loop.call_soon(loop.stop)))
-        loop.is_closed = lambda: True
+        loop.is_closed = lambda: True  # before it stops, or its thread would have it run on
+        loop.call_soon_threadsafe(loop.stop)
         thread.join(PATIENCE_SEC)
+        assert not thread.is_alive()
         delattr(loop, "is_closed")
 
         assert get_user(1) == get_user(1)
