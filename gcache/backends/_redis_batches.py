@@ -24,7 +24,7 @@ class Batches:
         self._read = read
         self._is_busy = False
         self._waiting: deque[tuple[Sequence[str], asyncio.Future[Values]]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
 
     async def read(self, keys: Sequence[str]) -> Values:
         """Return what is stored under each of `keys`, in their order."""
@@ -35,16 +35,22 @@ class Batches:
             finally:
                 self._is_busy = bool(self._waiting)
                 if self._is_busy:
-                    self._go_on(self._waiting[0][1].get_loop())
+                    self._begin(self._waiting[0][1].get_loop())
         future: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
         self._waiting.append((keys, future))
         return await future
 
-    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the next ones read, who wait by now or come before that begins."""
-        task = loop.create_task(self._read_together(loop))
+        task = loop.create_task(self._read_together())
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._go_on)
+
+    def _go_on(self, task: asyncio.Task[bool]) -> None:
+        """Begin the next read when one is over, also if somebody cancelled it before it began."""
+        self._tasks.discard(task)
+        if task.cancelled() or task.exception() is not None or task.result():
+            self._begin(task.get_loop())
 
     def _next(self) -> list[tuple[Sequence[str], asyncio.Future[Values]]]:
         """Take from those who wait as many as fit into one read."""
@@ -57,11 +63,15 @@ class Batches:
                 count += len(keys)
         return batch
 
-    async def _read_together(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _read_together(self) -> bool:
+        """Read for those who wait, and tell whether there was anybody.
+
+        Those who wake up may ask for more, so that after this read, too, nobody goes alone.
+        """
         batch = self._next()
         if not batch:
             self._is_busy = False
-            return
+            return False
         try:
             values = await self._read([key for keys, _ in batch for key in keys])
         except BaseException as error:
@@ -77,5 +87,4 @@ class Batches:
                 if not future.done():
                     future.set_result(values[place : place + len(keys)])
                 place += len(keys)
-        finally:  # those who wake up now may ask for more, so that even the next one does not go alone
-            self._go_on(loop)
+        return True

@@ -82,7 +82,7 @@ class MemoryLayer(Generic[Stored]):
     @property
     def lookup(self) -> Callable[[str], Slot[Stored] | None] | None:
         """What returns the slot of a key, also one that is over; None where a subclass has its own `find`."""
-        return self._slots.get if type(self).find is MemoryLayer[Any].find else None
+        return self._slots.get if getattr(self.find, "__func__", None) is _find else None
 
     def find(self, key: str, now: float) -> Stored | None:
         """Return what is under `key`, unless its life was over at `now`."""
@@ -270,6 +270,7 @@ def from_url(url: LayerURL) -> MemoryLayer[Any]:
     return MemoryLayer(**url.options(name=str, max_entries=int, max_weight=size))
 
 
+_find = MemoryLayer[Any].find
 _sweeper = Sweeper()
 _all_layers: weakref.WeakSet[MemoryLayer[Any]] = weakref.WeakSet()
 

@@ -39,7 +39,7 @@ _WRAPPER = """\
     if _gc_now < _gc_case.open_until:
         try:
 {look}
-        except Exception:
+        except _gc_Exception:
             pass
     return {await}_gc_beyond(({positional}), {{keywords}})
 """
@@ -249,6 +249,7 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
             "tracked": use_case.tracked,
             "source": shape.function,
             "clock": engine.clock,
+            "Exception": Exception,
             "find": find,
             "build": engine.keys.build,
             "beyond": behind.abeyond if behind.is_async else behind.beyond,
@@ -267,7 +268,8 @@ def _finding(engine: Engine, use_case: UseCase) -> tuple[str, Callable[..., Any]
         return _LOOK_UP, _find_nothing
     if use_case.rules.copies:
         return _FIND, copying(engine.memory.find)
-    lookup = getattr(engine.memory, "lookup", None)
+    memory: object = engine.memory  # whose class says it, or else it may be passed on around its own `find`
+    lookup: Any = getattr(memory, "lookup", None) if hasattr(memory.__class__, "lookup") else None
     return (_FIND, engine.memory.find) if lookup is None else (_LOOK_UP, lookup)
 
 

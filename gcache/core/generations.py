@@ -57,8 +57,10 @@ class Generations:
     def kill_all(self) -> None:
         """End every generation, tracked or not. Holds stay."""
         with self._lock:
-            for generation in (*self._live.values(), self._untracked):
-                generation.alive = False
+            for reference in self._live.valuerefs():  # a copy: readers, who need no lock, make it shrink
+                if (generation := reference()) is not None:
+                    generation.alive = False
+            self._untracked.alive = False
             self._live.clear()
             self._untracked = Generation()
 

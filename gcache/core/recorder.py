@@ -71,13 +71,17 @@ class Recorder:
         return bool(events)
 
     def keep_delivering(self) -> None:
-        """See to it that sums are delivered while calls go on."""
-        if self._courier is not None or self._stopped.is_set():
-            return
-        with self._lock:
-            if self._courier is not None:
-                return
-            self._courier = started(self._carry, "gcache-metrics")
+        """See to it that sums are delivered while calls go on; at once if this was closed."""
+        if self._courier is not None or not self._lock.acquire(blocking=False):
+            return  # whoever has the lock may be this very thread, in a finalizer while it delivers
+        try:
+            is_over = self._stopped.is_set()
+            if not is_over and self._courier is None:
+                self._courier = started(self._carry, "gcache-metrics")
+        finally:
+            self._lock.release()
+        if is_over:
+            self.deliver()
 
     def close(self) -> None:
         """Deliver the last sums."""
@@ -102,6 +106,7 @@ class Recorder:
                     break
         finally:
             self._courier = None
+        self.deliver()  # what came up after the last look, while there still seemed to be a courier
 
     def _may_grow(self) -> bool:
         now = self._clock()

@@ -55,6 +55,7 @@ class Shadows:
         was_drawn = visit.call.is_drawn and step is visit.steps[0]
         if not was_drawn and (step.shadow <= 0 or not is_drawn(step.shadow, _random()())):
             return
+        visit.call.key  # noqa: B018  # made now, as the source may change the arguments
         sample = _Sample(visit, step.tier, entry, max(0.0, self._now() - entry.began))
         self._under_way.add(sample)
         if len(self._under_way) > MOST_UNDER_WAY:

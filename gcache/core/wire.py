@@ -40,6 +40,7 @@ class Wire:
             else:
                 payload = use_case.serializer.dump(value)
             use_case.tally(tier.name).dumps.append(self._clock() - started)
+            self._recorder.keep_delivering()  # the load may have outlasted who was delivering
             sealed = Sealed(payload, entry.began, expires, entry.epoch, entry.load_sec, stale_sec, is_raised)
             data = seal(sealed, call.name, use_case.serializer.identity)
         except Exception as error:  # a value that cannot travel is served all the same

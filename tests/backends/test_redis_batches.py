@@ -106,6 +106,25 @@ class TestBatches:
         await way.answer()
         assert [b"d"] == await later
 
+    async def test_given_up_before_it_began(self) -> None:
+        """When somebody cancels all tasks but his own, as at a shutdown, later reads are made."""
+        way = Way()
+        await way.ask("a", "b")
+        way.answers[0].set_result(None)
+        while not way.batches._tasks:
+            await asyncio.sleep(0)
+
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await settled()
+        [later] = await way.ask("c")
+        await settled()
+        way.answers = [answer for answer in way.answers if not answer.done()]
+        await way.answer()
+
+        assert later.done()
+        assert [b"c"] == await later
+
     async def test_failure(self) -> None:
         """A failure is that of all who went together, and of nobody else."""
         way = Way()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import sys
+import threading
 
 import pytest
 
 from gcache.core.generations import _RECENT, Generations
+from tests.core.stage import in_threads
 
 
 @pytest.fixture
@@ -48,6 +51,29 @@ class TestGenerations:
         assert [False] * 3 == [generation.alive for generation in before]
         assert [True] * 3 == [generations.of(entity).alive for entity in ("user", "other", None)]
         assert generations.held("user", now=4)
+
+    def test_kill_all_beside_readers(self, generations: Generations) -> None:
+        """Readers who let generations go and find others meanwhile do not keep all from dying."""
+        over, usually = threading.Event(), sys.getswitchinterval()
+        held = [generations.of(str(number)) for number in range(100_000)]
+        kept = [generations.of("kept"), *held[::2]]
+
+        def work(number: int) -> None:
+            if number == 0:
+                generations.kill_all()
+                over.set()
+            while held and not over.is_set():
+                held.pop()
+                generations.of("kept")
+
+        sys.setswitchinterval(1e-6)
+        try:
+            results = in_threads(3, work)
+        finally:
+            sys.setswitchinterval(usually)
+
+        assert [None] * 3 == results
+        assert not any(generation.alive for generation in kept)
 
     def test_forgotten(self, generations: Generations) -> None:
         """Generations that nobody refers to are kept while they are recent, and no longer."""

@@ -82,6 +82,48 @@ class TestLookup:
 
         assert [gcache._engine.keys.build(get_user.key(1))] == asked
 
+    def test_a_parameter_named_exception(self, make_gcache: Callable[..., GCache]) -> None:
+        """What cannot be a key goes to the source, also where a parameter has the name of what is caught."""
+        gcache = make_gcache(config_refresh_sec=1_000_000)
+
+        @gcache.cached("user_id", "user_id", use_case="GetUser")
+        def get_user(user_id: Any, Exception: Any = None) -> Any:
+            return Exception
+
+        with gcache.enable():
+            assert [None, None] == [get_user(1), get_user(1)]
+            assert get_user(1, object) is object
+
+    @pytest.mark.parametrize("way", ["around", "on_it"])
+    def test_find_from_elsewhere(
+        self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, way: str
+    ) -> None:
+        """A `find` that somebody put around a layer, or on one, is asked just so."""
+        asked: list[str] = []
+        inner = MemoryLayer[Any](clock=clock.monotonic)
+
+        def find(key: str, now: float) -> Any:
+            asked.append(key)
+            return MemoryLayer[Any].find(inner, key, now)
+
+        class Around:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(inner, name)
+
+            def __len__(self) -> int:
+                return len(inner)
+
+        layer: Any = Around() if way == "around" else inner
+        layer.find = find
+        get_user = side.cached(gcache := make_gcache(layers=[layer], config_refresh_sec=1_000_000), Source())
+
+        with gcache.enable():
+            get_user(1)
+            asked.clear()
+            get_user(1)
+
+        assert 1 == len(asked)
+
     @pytest.mark.parametrize("lookup", [raising, lambda key: key], ids=["raises", "no place"])
     def test_broken(
         self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, lookup: Callable[[str], Any]

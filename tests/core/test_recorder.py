@@ -140,6 +140,26 @@ class TestSums:
 
         assert Disabled("GetUser", "user_id", "context", 1) in sink.events
 
+    def test_late(self, make_gcache: Callable[..., GCache], clock: Clock) -> None:
+        """What a load leaves to be told, which ends after `close`, is told at once."""
+        sink = Plain()
+        gcache = make_gcache(metrics=sink, layers=[SyncLayer("remote", clock)])
+        source = Source()
+        source.before = gcache.close
+        get_user = SyncSide().cached(gcache, source)
+
+        with gcache.enable():
+            get_user(1)
+
+        assert ["dump"] == [event.operation for event in sink.events if isinstance(event, Serialization)]
+
+    def test_finalizer(self, gcache: GCache) -> None:
+        """A cached function may be called by a finalizer that runs while sums are being taken."""
+        get_user = SyncSide().cached(gcache, Source())
+
+        with gcache._engine.recorder._lock, gcache.enable():
+            assert 1 == get_user(1)
+
     def test_explicit_keys(self, gcache: GCache, recorded: Recorded) -> None:
         """A use case of explicit keys is counted like one of a function."""
         key = SyncSide().cached(gcache, Source()).key(1)

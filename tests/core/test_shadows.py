@@ -86,6 +86,21 @@ class TestResult:
         assert ([["a"], ["a"]], 2) == (answers, source.loads)
         assert [Shadow("GetUser", "user_id", "local", "match", 0)] == recorded.of(Shadow)
 
+    def test_arguments_that_change(self, shadowing: Callable[..., GCache], recorded: Recorded) -> None:
+        """A source that takes its arguments apart is compared, though their key cannot be made any more."""
+        gcache = shadowing()
+
+        @gcache.cached("item", id_arg=("items", lambda items: items[0]), use_case="GetItem")
+        def get_item(items: list[int]) -> int:
+            return items.pop(0)
+
+        with gcache.enable():
+            answers = [get_item([1]), get_item([1])]
+        SyncSide().settle(gcache)
+
+        assert [1, 1] == answers
+        assert ["match"] == results(recorded)
+
     def test_mismatch(
         self, shadowing: Callable[..., GCache], side: Side, recorded: Recorded, clock: Clock
     ) -> None:
