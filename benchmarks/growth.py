@@ -16,6 +16,7 @@ from benchmarks.results import Row
 from benchmarks.subject import subject
 
 _CALLS = 1_000
+_MOST_GROWTH = 1.1
 
 
 def _constant(user_id: str) -> int:
@@ -60,12 +61,29 @@ def _row(job: str, use_cases: int, entries: int) -> Row:
     return compare(job, ours, floor, None, "as many closures over dicts")
 
 
+def _growth(job: str, first: Row, last: Row) -> Row:
+    """Return how much faster ours grows than the floor, whose memory is not all in the processor either."""
+    ratio = last.ratio / first.ratio
+    floor_is = f"{first.ours_ns:.0f} ns, grown as the floor grows"
+    floor_ns = first.ours_ns * last.floor_ns / first.floor_ns
+    low, high = last.low / first.ratio, last.high / first.ratio
+    return Row(job, last.ours_ns, floor_ns, ratio, _MOST_GROWTH, floor_is, low, high, last.rounds)
+
+
 def run() -> list[Row]:
-    return [
+    use_cases = [
         _row("local hit, 1 use case, 1 entry", 1, 1),
         _row("local hit, 100 use cases", 100, 1),
         _row("local hit, 10,000 use cases", 10_000, 1),
+    ]
+    entries = [
         _row("local hit, 10 entries", 1, 10),
         _row("local hit, 10,000 entries", 1, 10_000),
         _row("local hit, 1,000,000 entries", 1, 1_000_000),
+    ]
+    return [
+        *use_cases,
+        _growth("local hit, from 1 to 10,000 use cases", use_cases[0], use_cases[-1]),
+        *entries,
+        _growth("local hit, from 10 to 1,000,000 entries", entries[0], entries[-1]),
     ]

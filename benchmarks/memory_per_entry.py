@@ -65,13 +65,6 @@ def _bytes(fill: Callable[[], object]) -> float:
     return taken / ENTRIES
 
 
-class _Bytes(Row):
-    """Its figures are bytes, although the columns are called otherwise."""
-
-    def __str__(self) -> str:
-        return super().__str__().replace(" ns", " B ")
-
-
 def _row(job: str, ours: float, floor: float, target: float | None) -> Row:
     ratio = ours / floor
-    return _Bytes(job, ours, floor, ratio, target, "dict of (value, expiry)", ratio, ratio, 1)
+    return Row(job, ours, floor, ratio, target, "dict of (value, expiry)", ratio, ratio, 1, unit="B")
