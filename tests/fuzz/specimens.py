@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from gcache import ANY, GCache, GCacheConfig, GCacheKeyConfig, JsonSerializer, PickleSerializer
 from gcache.conformance._dictionary import DictionaryLayer
@@ -63,6 +64,7 @@ class Collection:
     def __init__(self, gcache: GCache, layer: DictionaryLayer, events: list[Event]) -> None:
         self.layer = layer
         self._events = events
+        self._deliver = gcache._engine.recorder.deliver
         self.specimens = [
             specimen
             for kind, (serializer, values) in SERIALIZERS.items()
@@ -74,8 +76,10 @@ class Collection:
     def read(self, specimen: Specimen, stored: Any) -> Seen:
         """Make the call while `stored` is in the place of its entry."""
         self.layer.stored[specimen.name] = stored
+        self._deliver()
         self._events.clear()
         value = specimen.read()
+        self._deliver()
         events = self._events
         return Seen(
             value,
@@ -112,5 +116,6 @@ def collection() -> Iterator[Collection]:
         record = staticmethod(events.append)
 
     config = GCacheConfig(layers=[layer], metrics=Sink(), urn_prefix="urn:fuzz")
-    with GCache(config) as gcache, gcache.enable():
+    undisturbed = patch("gcache.core.recorder._DELIVERY_PAUSE_SEC", 86_400.0)  # sums are asked for here
+    with undisturbed, GCache(config) as gcache, gcache.enable():
         yield Collection(gcache, layer, events)
