@@ -149,25 +149,26 @@ class Flights:
 
     def enter(self, key: str) -> Ticket:
         """Return a ticket for `key`, to be handed in."""
-        return self.enter_all((key,))[0]
+        with self.lock:
+            return self._ticket(key)
 
     def enter_all(self, keys: Iterable[str]) -> list[Ticket]:
         """Return a ticket for each of `keys`, to be handed in with the others."""
-        tickets: list[Ticket] = []
         with self.lock:
-            for key in keys:
-                route = self.routes.get(key)
-                if route is None:
-                    route = self.routes[key] = _Route()
-                route.travellers += 1
-                tickets.append(Ticket(self, key, route))
-        return tickets
+            return [self._ticket(key) for key in keys]
 
     def hand_in_all(self, tickets: Iterable[Ticket]) -> None:
         """Say that a caller has all that it came for."""
         with self.lock:
             for ticket in tickets:
                 ticket.give_back()
+
+    def _ticket(self, key: str) -> Ticket:
+        route = self.routes.get(key)
+        if route is None:
+            route = self.routes[key] = _Route()
+        route.travellers += 1
+        return Ticket(self, key, route)
 
     def forget(self, key: str) -> None:
         """Let nobody join what is under way for `key`, nor keep what it brings."""
