@@ -159,13 +159,13 @@ class GCache:
     def get(self, key: GCacheKey, load: Callable[[], T]) -> T:
         """Return what is cached under `key`, else what `load` returns, which is cached then."""
         call = self._call_or_none(key, Operation(load))
-        value: T = load() if call is None else self._engine.read(call)
+        value: T = load() if call is None else self._engine.read(call).unwrap()
         return value
 
     async def aget(self, key: GCacheKey, load: Callable[[], Awaitable[T]]) -> T:
         """Return what is cached under `key`, else what `load` gives, which is cached then."""
         call = self._call_or_none(key, Operation(awaitable=load))
-        value: T = await (load() if call is None else self._engine.aread(call))
+        value: T = (await load()) if call is None else (await self._engine.aread(call)).unwrap()
         return value
 
     def put(self, key: GCacheKey, value: object) -> None:

@@ -26,19 +26,24 @@ class Batches:
         self._waiting: deque[tuple[Sequence[str], asyncio.Future[Values]]] = deque()
         self._tasks: set[asyncio.Task[bool]] = set()
 
-    async def read(self, keys: Sequence[str]) -> Values:
-        """Return what is stored under each of `keys`, in their order."""
+    def read(self, keys: Sequence[str]) -> Awaitable[Values]:
+        """Return what brings what is stored under each of `keys`, in their order."""
         if not self._is_busy:
-            self._is_busy = True
-            try:
-                return await self._read(keys)
-            finally:
-                self._is_busy = bool(self._waiting)
-                if self._is_busy:
-                    self._begin(self._waiting[0][1].get_loop())
+            return self._read_alone(keys)
         future: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
         self._waiting.append((keys, future))
-        return await future
+        return future
+
+    async def _read_alone(self, keys: Sequence[str]) -> Values:
+        if self._is_busy:
+            return await self.read(keys)
+        self._is_busy = True
+        try:
+            return await self._read(keys)
+        finally:
+            self._is_busy = bool(self._waiting)
+            if self._is_busy:
+                self._begin(self._waiting[0][1].get_loop())
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the next ones read, who wait by now or come before that begins."""

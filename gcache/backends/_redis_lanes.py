@@ -168,8 +168,11 @@ class AsyncLane:
     async def __aexit__(self, *_: object) -> None:
         self._gate.release()
 
-    async def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        """Return what is stored under each of `keys`, in their order."""
+    def read(self, keys: Sequence[str]) -> Awaitable[Sequence[bytes | None]]:
+        """Return what brings what is stored under each of `keys`, in their order."""
+        return self._read(keys)
+
+    async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         async with self as client:
             many = client.mget_nonatomic if _is_spread(client, keys) else client.mget
             return await many(keys)  # type: ignore[no-any-return]

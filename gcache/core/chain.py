@@ -67,16 +67,33 @@ class Chain:
         self._recorder = around.recorder
         self._troubles = around.troubles
         self._now = around.now
+        self._clock = around.clock
 
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Return the value of the call from the nearest layer that has it, else from the source."""
         try:
-            visit = await self.routes.of(runtime, call)
+            policy = call.use_case.policy
+            if self._clock() >= call.use_case.policy_due:
+                policy = await self.routes.policies.of(runtime, call.use_case, call.key)
+            visit = self.routes.under(policy, call)
             if isinstance(visit, str):
                 return await self._bypass(runtime, call, visit)
             ticket = self.flights.enter(call.name)
             try:
-                found = await self._lookup.look(runtime, visit)
+                tier = None if policy is None or visit.unwritable else policy.short
+                if tier is None or not tier.is_sound:
+                    found = await self._lookup.look(runtime, visit)
+                else:
+                    turn, began = tier.turn, self._clock()
+                    try:
+                        values = await tier.begin_get(runtime, visit.keys)
+                        value = self._lookup.plain(visit, tier, values, began)
+                        if value is not MISSING:
+                            return Outcome(value)
+                        outcome: Outcome[Any] = Outcome(values)
+                    except Exception as error:  # the layer's own
+                        outcome = Outcome(error=error)
+                    found = self._lookup.ended(visit, tier, turn, began, outcome)
                 if found is None:
                     return await self._miss(runtime, visit, ticket)
                 outcome = self._hit(runtime, visit, found)

@@ -13,8 +13,9 @@ from gcache.core.entries import Raised
 from gcache.core.keeping import Saying, copying, outcome_of
 from gcache.core.methods import VERBS, Method
 from gcache.core.missing import MISSING, Missing
-from gcache.core.runtime import Operation, is_awaited
+from gcache.core.runtime import Operation, Outcome, is_awaited
 from gcache.core.shadows import sampling
+from gcache.core.use_case import NEVER
 from gcache.core.visit import FunctionCall
 from gcache.errors import DecorationError, UntrackedUseCase
 
@@ -41,7 +42,7 @@ _WRAPPER = """\
 {look}
         except _gc_Exception:
             pass
-    return {await}_gc_beyond(({positional}), {{keywords}})
+    return ({await}_gc_beyond(({positional}), {{keywords}})).unwrap()
 """
 _FIND = """\
             _gc_entry = _gc_find({key}, _gc_now)
@@ -162,15 +163,13 @@ class Behind:
         run = partial(self.source, *args, **kwargs)
         return Operation(awaitable=run) if self.is_async else Operation(run)
 
-    def beyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def beyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any]:
         call = self._call_or_none(args, kwargs)
-        return self._bypassed(args, kwargs) if call is None else self.engine.read(call)
+        return Outcome(self._bypassed(args, kwargs)) if call is None else self.engine.read(call)
 
-    async def abeyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def abeyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Outcome[Any]]:
         call = self._call_or_none(args, kwargs)
-        if call is None:
-            return await self._abypassed(args, kwargs)
-        return (await self.engine.chain.read(self.engine.loops, call)).unwrap()
+        return self._abypassed_outcome(args, kwargs) if call is None else self.engine.aread(call)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         self.engine.invalidate(*self._entity(args, kwargs), 0)
@@ -200,6 +199,9 @@ class Behind:
         with Saying():
             return await self.source(*args, **kwargs)
 
+    async def _abypassed_outcome(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[Any]:
+        return Outcome(await self._abypassed(args, kwargs))
+
     def _may_peek(self) -> bool:
         return self.engine.enabled.get() and not self.engine.is_closed
 
@@ -210,8 +212,10 @@ class Behind:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FunctionCall:
         use_case = self.use_case
-        name = self._name(*args, **kwargs)
-        return FunctionCall(use_case, name, self, args, kwargs, use_case.has_drawn(self.engine.clock))
+        call = FunctionCall(use_case, self._name(*args, **kwargs), self, args, kwargs)
+        if use_case.open_until != NEVER and use_case.has_drawn(self.engine.clock):
+            call.is_drawn = True
+        return call
 
     def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FunctionCall | None:
         if self.engine.is_off(self.use_case):

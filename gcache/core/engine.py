@@ -11,7 +11,7 @@ from gcache.core.epochs import ANYBODY
 from gcache.core.events import Disabled
 from gcache.core.holding import Holding
 from gcache.core.owners import Owner
-from gcache.core.runtime import LoopRuntime, Operation, ThreadRuntime, drive
+from gcache.core.runtime import LoopRuntime, Operation, Outcome, ThreadRuntime, drive
 from gcache.core.troubles import BUS
 from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable
@@ -115,11 +115,11 @@ class Engine:
             self._listener.keep_listening()
         return False
 
-    def read(self, call: Call) -> Any:
-        return drive(self.chain.read(self.threads, call)).unwrap()
+    def read(self, call: Call) -> Outcome[Any]:
+        return drive(self.chain.read(self.threads, call))
 
-    async def aread(self, call: Call) -> Any:
-        return (await self.chain.read(self.loops, call)).unwrap()
+    def aread(self, call: Call) -> Coroutine[Any, Any, Outcome[Any]]:
+        return self.chain.read(self.loops, call)
 
     def read_many(self, asked: Asked) -> None:
         drive(self.chain.many.read(self.threads, asked)).unwrap()

@@ -29,6 +29,9 @@ _HEAD = struct.Struct(">2sBBBBIdddd")
 _CHECK_SIZE = 8
 _BODY = _HEAD.size + _CHECK_SIZE
 _SMALL = 2_000
+_STALE = _HEAD.size - 8
+_NO_STALE = bytes(8)
+_PLAIN = _MAGIC + bytes([_VERSION])
 
 Flaw: TypeAlias = Literal["corrupt", "version", "other_key", "other_serializer"]
 
@@ -85,15 +88,33 @@ def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
         raise Unreadable("version")
     head = _HEAD.unpack_from(data)
     _, _, epoch_size, identity_size, kind, key_sum, began, expires, load_sec, stale_sec = head
-    name = key.encode()
-    if _check(name, data[: _HEAD.size], data, _BODY) != data[_HEAD.size : _BODY]:
-        raise Unreadable("corrupt" if key_sum == crc32(name) else "other_key")
+    if not _is_whole(data, key):
+        raise Unreadable("corrupt" if key_sum == crc32(key.encode()) else "other_key")
     identity_at = _BODY + epoch_size
     payload_at = identity_at + identity_size
     if data[identity_at:payload_at] != identity.encode():
         raise Unreadable("other_serializer")
     epoch = data[_BODY:identity_at] or None
     return Sealed(data[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1)
+
+
+def plain_payload(data: bytes | None, key: str, identity: str, epoch: bytes | None) -> bytes | None:
+    """Return the payload if `open_sealed` finds a value of this epoch that is not kept after it expires.
+
+    None says that there is none, or something else.
+    """
+    if data is None or not data.startswith(_PLAIN) or data[_STALE : _HEAD.size] != _NO_STALE:
+        return None
+    serializer = identity.encode()
+    payload_at = _BODY + data[3] + data[4]
+    if data[5] or data[4] != len(serializer) or data[_BODY:payload_at] != (epoch or b"") + serializer:
+        return None
+    return data[payload_at:] if _is_whole(data, key) else None
+
+
+def _is_whole(data: bytes, key: str) -> bool:
+    """Tell whether the check of an entry is that of its bytes and of `key`."""
+    return _check(key.encode(), data[: _HEAD.size], data, _BODY) == data[_HEAD.size : _BODY]
 
 
 def _check(name: bytes, head: bytes, data: bytes, start: int) -> bytes:

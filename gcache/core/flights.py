@@ -25,6 +25,7 @@ class Flight:
     """One load that several callers wait for. It ends with an outcome, or without one if it is given up.
 
     One that `is_bulk` is a part of a load of many keys; the source had nothing for the key if `is_absent`.
+    `landing` is which landing it was, of all that there were.
     """
 
     def __init__(self, generation: Hashable) -> None:
@@ -36,6 +37,7 @@ class Flight:
         self.is_late = False
         self.is_bulk = False
         self.is_absent = False
+        self.landing = 0
         self.began = 0.0
         self.thread = threading.get_ident()
         self.waits_for: set[Flight] = set()
@@ -64,35 +66,15 @@ class Flight:
             wake()
 
 
-class _Route:
-    """All that is going on about one key."""
-
-    __slots__ = ("flights", "landed", "landings", "travellers")
-
-    def __init__(self) -> None:
-        self.travellers = 0
-        self.landings = 0
-        self.flights: dict[Hashable, Flight] = {}
-        self.landed: Flight | None = None
-
-    def flight(self, generation: Hashable, since: int) -> Flight | None:
-        """Return the flight that serves a caller of `generation` who has been here since landing `since`."""
-        flight = self.flights.get(generation)
-        if flight is None and self.landed is not None and self.landings > since:
-            return self.landed if self.landed.generation == generation else None
-        return flight
-
-
 class Ticket:
     """One caller's interest in one key, from before it looks until it has its value."""
 
-    __slots__ = ("_flights", "_key", "_route", "_since")
+    __slots__ = ("_flights", "_key", "_since")
 
-    def __init__(self, flights: Flights, key: str, route: _Route) -> None:
+    def __init__(self, flights: Flights, key: str, since: int) -> None:
         self._flights = flights
         self._key = key
-        self._route = route
-        self._since = route.landings
+        self._since = since
 
     def board(self, generation: Hashable) -> tuple[Flight, bool]:
         """Return the flight to wait for, or a new one that the caller has to fly (True).
@@ -102,14 +84,14 @@ class Ticket:
         nobody else sees: to wait for oneself would take for ever.
         """
         with self._flights.lock:
-            flight = self._route.flight(generation, self._since)
+            flight = self._flights.flight(self._key, generation, self._since)
             if flight is not None and not _would_circle(flight):
                 for own in _flown.get():
                     own.waits_for.add(flight)
                 return flight, False
             new = Flight(generation)
             if flight is None:
-                self._route.flights[generation] = new
+                self._flights.under_way.setdefault(self._key, {})[generation] = new
             else:
                 new.is_circular = True
             return new, True
@@ -123,66 +105,84 @@ class Ticket:
         """Let the flight make room for the next, now that its entry is written."""
         flight.land(None)
         with self._flights.lock:
-            if self._route.flights.get(flight.generation) is flight:
-                del self._route.flights[flight.generation]
-                self._route.landed = flight if flight.outcome is not None else None
-                self._route.landings += 1
+            self._flights.take_out(self._key, flight)
 
     def hand_in(self) -> None:
         """Say that the caller has what it came for."""
         with self._flights.lock:
-            self.give_back()
-
-    def give_back(self) -> None:
-        """Do what `hand_in` does, under the lock of the flights."""
-        self._route.travellers -= 1
-        if not self._route.travellers and self._flights.routes.get(self._key) is self._route:
-            del self._flights.routes[self._key]
+            self._flights.leave(self._key)
 
 
 class Flights:
-    """The loads under way in this process."""
+    """The loads under way in this process.
+
+    `travellers` are how many are interested in each key, and `under_way` its flights, by generation. The last
+    flight of a key that landed is kept for as long as somebody travels who may have looked before that.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.routes: dict[str, _Route] = {}
+        self.travellers: dict[str, int] = {}
+        self.under_way: dict[str, dict[Hashable, Flight]] = {}
+        self._landed: dict[str, Flight] = {}
+        self._landings = 0
 
     def enter(self, key: str) -> Ticket:
         """Return a ticket for `key`, to be handed in."""
         with self.lock:
-            return self._ticket(key)
+            self.travellers[key] = self.travellers.get(key, 0) + 1
+            return Ticket(self, key, self._landings)
 
     def enter_all(self, keys: Iterable[str]) -> list[Ticket]:
         """Return a ticket for each of `keys`, to be handed in with the others."""
-        with self.lock:
-            return [self._ticket(key) for key in keys]
+        return [self.enter(key) for key in keys]
 
     def hand_in_all(self, tickets: Iterable[Ticket]) -> None:
         """Say that a caller has all that it came for."""
-        with self.lock:
-            for ticket in tickets:
-                ticket.give_back()
+        for ticket in tickets:
+            ticket.hand_in()
 
-    def _ticket(self, key: str) -> Ticket:
-        route = self.routes.get(key)
-        if route is None:
-            route = self.routes[key] = _Route()
-        route.travellers += 1
-        return Ticket(self, key, route)
+    def leave(self, key: str) -> None:
+        """Note that one traveller less is interested in `key`, under the lock."""
+        left = self.travellers.pop(key, 1) - 1  # a child has forgotten who travelled before it was forked
+        if left:
+            self.travellers[key] = left
+        elif self._landed:
+            self._landed.pop(key, None)
+
+    def flight(self, key: str, generation: Hashable, since: int) -> Flight | None:
+        """Return the flight that serves a caller who has been here since landing `since`, under the lock."""
+        flights = self.under_way.get(key)
+        if flights is not None and (flight := flights.get(generation)) is not None:
+            return flight
+        landed = self._landed.get(key)
+        return landed if landed and landed.landing > since and landed.generation == generation else None
+
+    def take_out(self, key: str, flight: Flight) -> None:
+        """Let a flight make room for the next, under the lock."""
+        flights = self.under_way.get(key, {})
+        if flights.get(flight.generation) is not flight:
+            return
+        del flights[flight.generation]
+        if not flights:
+            del self.under_way[key]
+        self._landings += 1
+        flight.landing = self._landings
+        if flight.outcome is not None and key in self.travellers:
+            self._landed[key] = flight
+        else:
+            self._landed.pop(key, None)
 
     def forget(self, key: str) -> None:
         """Let nobody join what is under way for `key`, nor keep what it brings."""
         with self.lock:
-            route = self.routes.get(key)
-            if route is not None:
-                for flight in route.flights.values():
-                    flight.is_void = True
-                route.flights.clear()
-                route.landed = None
+            for flight in self.under_way.pop(key, {}).values():
+                flight.is_void = True
+            self._landed.pop(key, None)
 
     def forget_all(self) -> None:
         """Let nobody join anything that is under way."""
-        for key in tuple(self.routes):
+        for key in (*self.under_way, *self._landed):
             self.forget(key)
 
     def after_fork(self) -> None:

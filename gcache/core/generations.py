@@ -23,7 +23,7 @@ class Generations:
         self._lock = threading.Lock()
         self._live: WeakValueDictionary[str, Generation] = WeakValueDictionary()
         self._recent: deque[Generation] = deque(maxlen=_RECENT)
-        self._holds: dict[str, dict[str, float]] = {}
+        self.holds: dict[str, dict[str, float]] = {}
         self._untracked = Generation()
 
     def of(self, entity: str | None) -> Generation:
@@ -42,14 +42,14 @@ class Generations:
 
     def held(self, entity: str, now: float) -> bool:
         """Tell whether a hold that was set in this process stands at `now` (monotonic, seconds)."""
-        holds = self._holds.get(entity)
+        holds = self.holds.get(entity)
         return holds is not None and max(holds.values()) > now
 
     def kill(self, entity: str, now: float, hold_sec: float = 0, holder: str = ANYBODY) -> None:
         """End the entity's generation, and have `holder` hold it for `hold_sec` or no longer."""
         with self._lock:
-            if hold_sec > 0 or entity in self._holds:
-                self._hold(entity, with_holder(self._holds.get(entity, {}), holder, hold_sec, now), now)
+            if hold_sec > 0 or entity in self.holds:
+                self._hold(entity, with_holder(self.holds.get(entity, {}), holder, hold_sec, now), now)
             generation = self._live.pop(entity, None)
             if generation is not None:
                 generation.alive = False
@@ -67,12 +67,12 @@ class Generations:
     def after_fork(self) -> None:
         """Make the child's lock its own, and leave to the parent the holds that only the parent ends."""
         self._lock = threading.Lock()
-        self._holds = {
-            entity: {ANYBODY: holds[ANYBODY]} for entity, holds in self._holds.items() if ANYBODY in holds
+        self.holds = {
+            entity: {ANYBODY: holds[ANYBODY]} for entity, holds in self.holds.items() if ANYBODY in holds
         }
 
     def _hold(self, entity: str, holds: dict[str, float], now: float) -> None:
         """Let `holds` stand for the entity, and forget what has lapsed elsewhere."""
-        kept = {name: others for name, others in self._holds.items() if max(others.values()) > now}
+        kept = {name: others for name, others in self.holds.items() if max(others.values()) > now}
         kept.pop(entity, None)
-        self._holds = kept | ({entity: holds} if holds else {})
+        self.holds = kept | ({entity: holds} if holds else {})

@@ -107,7 +107,7 @@ class UrnKeyBuilder:
 
     def epoch_beside(self, name: str) -> str:
         """Return the string of the epoch of the entity that the tracked key `name` belongs to."""
-        return f"{name[: name.index('}')]}}}#epoch"
+        return name.partition("}")[0] + "}#epoch"
 
     def literals(
         self, key_type: str, use_case: str, tracked: bool, arg_names: Iterable[str]

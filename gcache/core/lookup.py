@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gcache.core import epochs
 from gcache.core.entries import Kept, is_alive
+from gcache.core.missing import MISSING
 from gcache.core.staleness import Stale
 from gcache.errors import LayerSkipped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gcache.core.entries import Entry
-    from gcache.core.runtime import Runtime
+    from gcache.core.runtime import Outcome, Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
     from gcache.core.visit import Visit
@@ -40,13 +43,9 @@ class Lookup:
                 continue
             tier = step.tier
             kept = self.find(visit, tier) if tier.in_process else await self.get(runtime, visit, tier)
-            if kept is None:
-                continue
-            if kept.left_sec > 0:
+            if kept is not None and self._lives(visit, tier, kept):
                 kept.depth = at
                 return kept
-            visit.reason = "expired"
-            visit.keep(Stale(kept.entry, -kept.left_sec, tier.name))
         return None
 
     def find(self, visit: Visit, tier: Tier) -> Kept | None:
@@ -65,13 +64,37 @@ class Lookup:
 
     async def get(self, runtime: Runtime, visit: Visit, tier: Tier) -> Kept | None:
         """Read one layer out of process: the entry, and with it the epoch if the entity is tracked."""
-        call = visit.call
-        keys = [call.name] if visit.epoch_key is None else [call.name, visit.epoch_key]
-        started = self._clock()
-        outcome = await tier.get(runtime, keys)
+        began = self._clock()
+        outcome = await tier.get(runtime, visit.keys)
+        return self._note(visit, tier, outcome, self._clock() - began)
+
+    def plain(self, visit: Visit, tier: Tier, values: Sequence[Any], began: float) -> Any:
+        """Return the value of a hit as most are, and count it with its read; MISSING for all else."""
+        ended = self._clock()
+        if visit.epoch_key is None:
+            [stored], epoch = values, None
+        else:
+            stored, epoch = values
+            if epochs.standing(epoch) != "epoch":
+                return MISSING
+        tally = visit.call.use_case.tally(tier.name)
+        value = self._wire.plain(visit.call, tally, stored, epoch)
+        if value is not MISSING:
+            tally.reads.append(ended - began)
+            tally.hits += 1.0
+        return value
+
+    def ended(self, visit: Visit, tier: Tier, turn: int, began: float, outcome: Outcome[Any]) -> Kept | None:
+        """Return what a read brought that nobody has looked at yet, if it is an entry that lives."""
+        seconds = self._clock() - began
+        kept = self._note(visit, tier, tier.ended("get", (visit.keys,), turn, seconds, outcome), seconds)
+        return kept if kept is not None and self._lives(visit, tier, kept) else None
+
+    def _note(self, visit: Visit, tier: Tier, outcome: Outcome[Any], seconds: float) -> Kept | None:
+        """Take note of a read that took `seconds`, and return the entry if it counts."""
         error = outcome.error
         if error is None or not isinstance(error, LayerSkipped):
-            call.use_case.tally(tier.name).reads.append(self._clock() - started)
+            visit.call.use_case.tally(tier.name).reads.append(seconds)
         if error is not None:
             self._troubles.gave_up(visit, tier, error)
             return None
@@ -98,6 +121,14 @@ class Lookup:
             visit.reason = "invalidated"
             return None
         return Kept(entry, self._left_sec(visit, entry, stale_sec))
+
+    def _lives(self, visit: Visit, tier: Tier, kept: Kept) -> bool:
+        """Tell whether an entry's life is not over. If it is, it is left with the visit."""
+        if kept.left_sec > 0:
+            return True
+        visit.reason = "expired"
+        visit.keep(Stale(kept.entry, -kept.left_sec, tier.name))
+        return False
 
     def _left_sec(self, visit: Visit, entry: Entry, stale_sec: float) -> float:
         """Return what is left of an entry's life by this host's clock, where anybody asked for more.

@@ -49,43 +49,43 @@ class Pending:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._debts: dict[str, Debt] = {}
+        self.debts: dict[str, Debt] = {}
         self.last_number = 0
 
     def __contains__(self, entity: str) -> bool:
         """Tell whether the authority is still to hear of `entity`."""
-        debt = self._debts.get(entity)
+        debt = self.debts.get(entity)
         return debt is not None and not debt.is_bus_alone
 
     def hold_sec(self, entity: str) -> float:
         """Return for how many more seconds `entity` is to be held, once the authority hears of it."""
-        debt = self._debts.get(entity)
+        debt = self.debts.get(entity)
         return 0.0 if debt is None else max(0.0, debt.until - self._clock())
 
     def add(self, entity: str, until: float, holder: str = ANYBODY, is_bus_alone: bool = False) -> bool:
         """See to it that `entity` is told of; False if there are too many already."""
         holders = frozenset({holder} - {ANYBODY})
         with self._lock:
-            if len(self._debts) >= MOST and entity not in self._debts:
+            if len(self.debts) >= MOST and entity not in self.debts:
                 return False
             self.last_number += 1
-            if (old := self._debts.get(entity)) is not None:
+            if (old := self.debts.get(entity)) is not None:
                 until, holders = max(until, old.until), holders | old.holders
                 is_bus_alone = is_bus_alone and old.is_bus_alone
-            self._debts[entity] = Debt(self.last_number, until, holders, is_bus_alone)
-            self._record(PendingEvent(len(self._debts)))
+            self.debts[entity] = Debt(self.last_number, until, holders, is_bus_alone)
+            self._record(PendingEvent(len(self.debts)))
             if self._thread is None and not self._stopped.is_set():
                 self._thread = started(self._keep_trying, "gcache-pending")
         return True
 
     def done(self, entity: str, number: int, holders: frozenset[str] = frozenset()) -> None:
         """Note that what was owed up to debt `number` is told, unless other holders are in it."""
-        if entity in self._debts:
+        if entity in self.debts:
             with self._lock:
-                debt = self._debts.get(entity)
+                debt = self.debts.get(entity)
                 if debt is not None and debt.number <= number and debt.holders <= holders:
-                    del self._debts[entity]
-                    self._record(PendingEvent(len(self._debts)))
+                    del self.debts[entity]
+                    self._record(PendingEvent(len(self.debts)))
 
     def try_all(self) -> bool:
         """Tell of each, of those that failed last time at the end; return whether none is left.
@@ -93,17 +93,17 @@ class Pending:
         It goes on past some failures, since an authority may be away in part, but not past many.
         """
         failures = 0
-        for entity, debt in tuple(self._debts.items()):
+        for entity, debt in tuple(self.debts.items()):
             if self._has_told(entity, debt):
                 self.done(entity, debt.number, debt.holders)
                 continue
             with self._lock:
-                if (failed := self._debts.pop(entity, None)) is not None:
-                    self._debts[entity] = failed
+                if (failed := self.debts.pop(entity, None)) is not None:
+                    self.debts[entity] = failed
             failures += 1
             if failures >= (_FAILURES_AT_THE_END if self._stopped.is_set() else _FAILURES_A_ROUND):
                 break
-        return not self._debts
+        return not self.debts
 
     def close(self) -> list[str]:
         """Give all of them a last chance; return the entities that are left."""
@@ -112,14 +112,14 @@ class Pending:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
         self.try_all()
-        return list(self._debts)
+        return list(self.debts)
 
     def after_fork(self) -> None:
         """Leave to the parent what it has to do."""
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._thread = None
-        self._debts = {}
+        self.debts = {}
 
     def _has_told(self, entity: str, debt: Debt) -> bool:
         try:
@@ -135,6 +135,6 @@ class Pending:
             if self.try_all():
                 waits = pauses()
             with self._lock:
-                if not self._debts:
+                if not self.debts:
                     self._thread = None
                     return

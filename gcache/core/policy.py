@@ -53,10 +53,18 @@ class Policy:
         """Whether every call may be answered by the in-process layer at the head of the chain."""
         self.open_shadow = self.all[0].shadow if self.nearest_is_open else 0.0
         """The percentage of that layer's hits that are shadowed."""
+        self.short = self._only_far_one()
+        """The layer that a plain hit needs nothing of the chain for."""
         self.keeps_copies = (
             len(self.all) > 1 and self.all[-1].tier.is_authority and self.all[0].tier.in_process
         )
         """Whether entries are kept in this process and in the authority, too."""
+
+    def _only_far_one(self) -> Tier | None:
+        if len(self.all) != 1 or self.is_partial or self.config.refresh_ahead:
+            return None
+        step = self.all[0]
+        return step.tier if step.tier.is_authority and not step.shadow else None
 
     def steps(self, use_case: str, entity: str) -> tuple[Step, ...]:
         """Return the layers for calls of `use_case` about `entity`, nearest first."""

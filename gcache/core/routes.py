@@ -42,10 +42,7 @@ class Routes:
 
         The generation is taken before anything is looked at, see Generations.
         """
-        use_case = call.use_case
-        policy = use_case.policy
-        if self._clock() >= use_case.policy_due:
-            policy = await self.policies.of(runtime, use_case, call.key)
+        policy = await self.policies.of(runtime, call.use_case, call.key)
         return self.under(policy, call)
 
     def under(self, policy: Policy | None, call: Call) -> Visit | str:
@@ -62,9 +59,9 @@ class Routes:
         visit = Visit(call, steps, entity, self._generations.of(entity), policy.config)
         if entity is not None:
             visit.unvouched = visit.epoch_key is None and self._has_authority
-            if entity in self._pending:
+            if self._pending.debts and entity in self._pending:
                 visit.unwritable, visit.reason = True, "pending"
-            elif self._generations.held(entity, self._clock()):
+            elif self._generations.holds and self._generations.held(entity, self._clock()):
                 visit.unwritable, visit.reason = True, "held"
         return visit
 

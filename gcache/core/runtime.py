@@ -96,6 +96,10 @@ class Runtime(Protocol):
         """Do it, on whichever side fits the caller. Only what ends the caller itself is raised."""
         ...
 
+    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        """Begin to do it: do what `attempt` does in fewer steps. What it raises is raised, now or later."""
+        ...
+
     async def landed(self, flight: Flight, limit_sec: float) -> bool:
         """Wait until `flight` is over, or for `limit_sec`. False says that it cannot be waited for here."""
         ...
@@ -127,6 +131,9 @@ class ThreadRuntime:
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
 
+    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        return unwrapped(self.attempt(operation, *args, **kwargs))
+
     async def landed(self, flight: Flight, limit_sec: float) -> bool:
         if flight.thread == threading.get_ident():
             return False  # its leader is a task of the loop that this very thread would stop
@@ -154,6 +161,11 @@ class ThreadRuntime:
             work.close()
             if after is not None:
                 after()
+
+
+async def unwrapped(work: Coroutine[Any, Any, Outcome[T]]) -> T:
+    """Return the value that comes of `work`, or raise the exception as itself."""
+    return (await work).unwrap()
 
 
 def drive(work: Coroutine[Any, Any, T]) -> T:
@@ -185,6 +197,11 @@ class LoopRuntime:
             return await self._in_thread(partial(blocking, *args, **kwargs))
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
+
+    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        if operation.awaitable is not None and operation.limit is None:
+            return operation.awaitable(*args, **kwargs)
+        return unwrapped(self.attempt(operation, *args, **kwargs))
 
     async def landed(self, flight: Flight, limit_sec: float) -> bool:
         import asyncio

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from gcache.core.limits import Limit
@@ -94,6 +94,35 @@ class Tier:
         """Have the layer read `keys`. An answer that is not one value for each key is a failure, too."""
         return self._watched(runtime, "get", (keys,), insists)
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the last that was asked of the layer went well, as far as anybody keeps an eye on it."""
+        return self.breaker is None or not (self.breaker.is_marked or self.breaker.is_open)
+
+    @property
+    def turn(self) -> int:
+        """The breaker's turn now, for `ended`."""
+        return 0 if self.breaker is None else self.breaker.turn
+
+    def begin_get(self, runtime: Runtime, keys: Sequence[str]) -> Awaitable[Sequence[Any]]:
+        """Have a sound layer read `keys`. What it raises, and an answer to be checked, are for `ended`."""
+        return runtime.begin((self._operations or self._made())["get"], keys)
+
+    def ended(
+        self, verb: Verb, args: tuple[Any, ...], turn: int, cost_sec: float, outcome: Outcome[Any]
+    ) -> Outcome[Any]:
+        """Tell the breaker how an operation ended that began in its `turn`, and return what came of it."""
+        outcome = _checked(verb, args, outcome)
+        breaker = self.breaker
+        if breaker is None:
+            return outcome
+        if outcome.error is None:
+            if breaker.is_marked:
+                breaker.succeeded(turn)
+        elif not isinstance(outcome.error, EntryTooLarge):  # which says nothing of the layer
+            breaker.failed(turn, cost_sec, outcome.error)
+        return outcome
+
     def after_fork(self) -> None:
         """Make the child's locks its own, and forget what only the parent's threads can finish."""
         self._lock = threading.Lock()
@@ -119,13 +148,8 @@ class Tier:
         if breaker.is_open and not insists and verb in _SKIPPED:
             return await self._skipped(runtime, breaker, verb, args)
         turn, began = breaker.turn, breaker.clock()
-        outcome = _checked(verb, args, await self._do(runtime, verb, args))
-        if outcome.error is None:
-            if breaker.is_marked:
-                breaker.succeeded(turn)
-        elif not isinstance(outcome.error, EntryTooLarge):  # which says nothing of the layer
-            breaker.failed(turn, breaker.clock() - began, outcome.error)
-        return outcome
+        outcome = await self._do(runtime, verb, args)
+        return self.ended(verb, args, turn, breaker.clock() - began, outcome)
 
     async def _skipped(
         self, runtime: Runtime, breaker: Breaker, verb: Verb, args: tuple[Any, ...]

@@ -24,23 +24,18 @@ class Call:
     `is_drawn` says that the hot path left it to the chain: a hit of the nearest layer is shadowed.
     """
 
-    __slots__ = ("is_counted", "is_drawn", "key", "load", "name", "use_case")
+    is_counted = False
+    is_drawn = False
 
-    def __init__(
-        self, use_case: UseCase, key: GCacheKey, name: str, load: Operation[[], Any], is_drawn: bool = False
-    ) -> None:
+    def __init__(self, use_case: UseCase, key: GCacheKey, name: str, load: Operation[[], Any]) -> None:
         self.use_case = use_case
         self.key = key
         self.name = name
         self.load = load
-        self.is_counted = False
-        self.is_drawn = is_drawn
 
 
 class FunctionCall(Call):
     """A call of a cached function. Its key and its load are made when asked for: no hit needs them."""
-
-    __slots__ = ("_args", "_function", "_kwargs")
 
     def __init__(
         self,
@@ -49,12 +44,9 @@ class FunctionCall(Call):
         function: Function,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        is_drawn: bool,
     ) -> None:
         self.use_case = use_case
         self.name = name
-        self.is_counted = False
-        self.is_drawn = is_drawn
         self._function = function
         self._args = args
         self._kwargs = kwargs
@@ -88,24 +80,16 @@ class Visit:
     `epoch_key` is None for a call that no authority has a say in: an untracked one, or one that the
     authority is ramped down for, which is `unvouched`. `unwritable` says that nothing may be stored: the
     authority could not be asked, or a hold stands. `kept` is what a layer keeps of an entry beyond its life.
-    `shortening` is what chance leaves of the TTLs.
+    `shortening` is what chance leaves of the TTLs. Few visits find out anything but what stands here.
     """
 
-    __slots__ = (
-        "call",
-        "config",
-        "entity",
-        "epoch",
-        "epoch_key",
-        "failed",
-        "generation",
-        "kept",
-        "reason",
-        "shortening",
-        "steps",
-        "unvouched",
-        "unwritable",
-    )
+    epoch: bytes | None = None
+    reason = "absent"
+    failed: tuple[Tier, ...] = ()
+    unwritable = False
+    unvouched = False
+    kept: Stale | None = None
+    shortening = 0.0
 
     def __init__(
         self,
@@ -121,13 +105,11 @@ class Visit:
         self.entity = entity
         self.generation = generation
         self.epoch_key = entity if entity is not None and steps[-1].tier.is_authority else None
-        self.epoch: bytes | None = None
-        self.reason = "absent"
-        self.failed: tuple[Tier, ...] = ()
-        self.unwritable = False
-        self.unvouched = False
-        self.kept: Stale | None = None
-        self.shortening = 0.0
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What a layer out of process is asked for: the entry, and with it the epoch if there is one."""
+        return (self.call.name,) if self.epoch_key is None else (self.call.name, self.epoch_key)
 
     def again(self) -> Visit:
         """Return a visit of the same call that has found out nothing yet."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Entry, Generation, Raised
-from gcache.core.envelope import Sealed, Unreadable, open_sealed, seal
+from gcache.core.envelope import Sealed, Unreadable, open_sealed, plain_payload, seal
 from gcache.core.events import Size
+from gcache.core.missing import MISSING
 from gcache.core.raised import dumped, loaded
 from gcache.errors import UntrustedType
 
 if TYPE_CHECKING:
     from gcache.core.surroundings import Surroundings
+    from gcache.core.tallies import Tally
     from gcache.core.tiers import Tier
     from gcache.core.visit import Call
 
@@ -48,6 +50,20 @@ class Wire:
             return None
         self._recorder.record(Size(use_case.name, use_case.key_type, tier.name, len(data)))
         return data
+
+    def plain(self, call: Call, tally: Tally, data: bytes | None, epoch: bytes | None) -> Any:
+        """Return the value in `data` if nothing about it is special; MISSING for all else."""
+        serializer = call.use_case.serializer
+        try:
+            payload = plain_payload(data, call.name, serializer.identity, epoch)
+            if payload is None:
+                return MISSING
+            started = self._clock()
+            value = serializer.load(payload)
+        except Exception:  # whoever unpacks it will say what is wrong
+            return MISSING
+        tally.loads.append(self._clock() - started)
+        return value
 
     def unpack(
         self, call: Call, tier: Tier, data: bytes, generation: Generation

@@ -191,8 +191,8 @@ class TestClosedUnderWaiters:
             gc.collect()
 
         def followed() -> bool:
-            [route] = gcache._engine.chain.flights.routes.values()
-            return any(flight._wakers for flight in route.flights.values())
+            [flights] = gcache._engine.chain.flights.under_way.values()
+            return any(flight._wakers for flight in flights.values())
 
         async def follow() -> Any:
             async def load() -> str:

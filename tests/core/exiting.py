@@ -231,7 +231,7 @@ def interrupted_while_waiting(process: Process) -> None:
 
     def interrupt() -> None:
         wait_until(
-            lambda: any(f._wakers for r in flights.routes.values() for f in r.flights.values()),
+            lambda: any(f._wakers for of_key in flights.under_way.values() for f in of_key.values()),
             sentence="somebody waits",
         )
         signal.pthread_kill(main or 0, signal.SIGINT)

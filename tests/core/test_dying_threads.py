@@ -74,8 +74,8 @@ class TestLeader:
                 side.close()
 
         def waiting() -> bool:
-            [route] = gcache._engine.chain.flights.routes.values()
-            return len(next(iter(route.flights.values()))._wakers) == 2
+            [flights] = gcache._engine.chain.flights.under_way.values()
+            return len(next(iter(flights.values()))._wakers) == 2
 
         with gcache.enable(), in_background(lambda: gcache.get(key, source)) as leader:
             assert source.begun.wait(PATIENCE_SEC)
@@ -89,7 +89,7 @@ class TestLeader:
                 assert [2, 2] == [first(), second()]
             with pytest.raises((SystemExit, Death)):
                 leader()
-        assert {} == gcache._engine.chain.flights.routes
+        assert {} == gcache._engine.chain.flights.travellers
 
     def test_alone(self, gcache: GCache, side: Side, death: Callable[[], object]) -> None:
         """What ends a load ends its caller, and the next call loads anew."""
@@ -221,7 +221,7 @@ class TestWorkers:
                 gcache.invalidate("user_id", 1)
             pending = gcache._engine.chain.removal.pending
 
-            wait_until(lambda: not pending._debts, sentence="it is told")
+            wait_until(lambda: not pending.debts, sentence="it is told")
 
     def test_helper(
         self, make_gcache: Callable[..., GCache], clock: Clock, monkeypatch: pytest.MonkeyPatch

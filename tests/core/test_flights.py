@@ -43,8 +43,8 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waiting(gcache: GCache) -> int:
     """How many callers wait for flights of others now."""
-    routes = tuple(gcache._engine.chain.flights.routes.values())
-    return sum(len(flight._wakers) for route in routes for flight in tuple(route.flights.values()))
+    under_way = tuple(gcache._engine.chain.flights.under_way.values())
+    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))
 
 
 class Gate:
@@ -447,10 +447,10 @@ class TestTickets:
         one, other = flights.enter("key"), flights.enter("key")
 
         one.hand_in()
-        assert ["key"] == list(flights.routes)
+        assert ["key"] == list(flights.travellers)
         other.hand_in()
 
-        assert [] == list(flights.routes)
+        assert [] == list(flights.travellers)
 
     def test_land_once(self, flights: Flights) -> None:
         """The first end of a flight is its end; who asks afterwards is told at once."""

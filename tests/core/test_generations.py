@@ -140,4 +140,4 @@ class TestHolds:
         for number in range(100):
             generations.kill(str(number), now=number, hold_sec=1)
 
-        assert 1 == len(generations._holds)
+        assert 1 == len(generations.holds)

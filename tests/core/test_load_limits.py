@@ -159,7 +159,7 @@ class TestHard:
 
         def open_when_all_wait() -> None:
             wait_until(
-                lambda: any(route.travellers >= 65 for route in tuple(flights.routes.values())),
+                lambda: any(count >= 65 for count in tuple(flights.travellers.values())),
                 sentence="all wait for the flight",
             )
             source.gate.set()
@@ -334,7 +334,7 @@ class TestSoft:
         flights = gcache._engine.chain.flights
         timer = threading.Thread(
             target=lambda: (
-                wait_until(lambda: bool(flights.routes), sentence="the load is under way"),
+                wait_until(lambda: bool(flights.under_way), sentence="the load is under way"),
                 source.gate.wait(0.05),
                 source.gate.set(),
             ),

@@ -36,8 +36,8 @@ def here() -> SyncSide:
 
 def waiting(gcache: GCache) -> int:
     """How many wait for flights of others now."""
-    routes = tuple(gcache._engine.chain.flights.routes.values())
-    return sum(len(flight._wakers) for route in routes for flight in tuple(route.flights.values()))
+    under_way = tuple(gcache._engine.chain.flights.under_way.values())
+    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))
 
 
 class Gate:
@@ -324,7 +324,7 @@ class TestThreads:
                 get_users([1, 2])
             get_users([1, 2])
 
-        assert {} == gcache._engine.chain.flights.routes
+        assert {} == gcache._engine.chain.flights.travellers
 
 
 class TestLoops:
@@ -352,7 +352,7 @@ class TestLoops:
         with gcache.enable():
             assert {2: "2.2", 3: "3.1", 1: "1.2"} == side.run(play())
         assert [[1, 2], [3], [2, 1]] == rows.asked
-        assert {} == gcache._engine.chain.flights.routes
+        assert {} == gcache._engine.chain.flights.travellers
         side.close()
 
     def test_tasks(self, gcache: GCache) -> None:

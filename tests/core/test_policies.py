@@ -226,8 +226,8 @@ class TestRefresh:
                 lambda: (
                     sum(
                         len(f._wakers)
-                        for r in tuple(flights.routes.values())
-                        for f in tuple(r.flights.values())
+                        for of_key in tuple(flights.under_way.values())
+                        for f in tuple(of_key.values())
                     )
                     == 7
                 ),

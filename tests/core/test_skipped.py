@@ -388,7 +388,7 @@ class TestInvalidating:
             with pytest.raises(InvalidationPending):
                 side.do(gcache, "invalidate", *ENTITY)
             remote.failing = set()
-            wait_until(lambda: not gcache._engine.chain.removal.pending._debts, sentence="it is told")
+            wait_until(lambda: not gcache._engine.chain.removal.pending.debts, sentence="it is told")
             after = [get_tracked(1), get_tracked(1)]
 
         assert [Skipping("remote", 1), Skipping("remote", 0)] == recorded.of(Skipping)
@@ -407,7 +407,7 @@ class TestInvalidating:
             with pytest.raises(InvalidationPending):
                 side.do(gcache, "invalidate", *ENTITY)
             remote.failing = set()
-            wait_until(lambda: not gcache._engine.chain.removal.pending._debts, sentence="it is told")
+            wait_until(lambda: not gcache._engine.chain.removal.pending.debts, sentence="it is told")
 
         assert {"retire"} == {verb for verb, _ in remote.log}
 
@@ -420,7 +420,7 @@ class TestInvalidating:
             with pytest.raises(InvalidationPending):
                 side.do(gcache, "invalidate", *ENTITY, fallback_buffer_ms=60_000)
             remote.failing = set()
-            wait_until(lambda: not gcache._engine.chain.removal.pending._debts, sentence="it is told")
+            wait_until(lambda: not gcache._engine.chain.removal.pending.debts, sentence="it is told")
 
         assert "hold" == standing(remote.value(epoch_key))
 

@@ -200,13 +200,13 @@ class TestStampede:
 
 def _waiters(gcache: GCache) -> int:
     """How many calls wait for another's load."""
-    routes = tuple(gcache._engine.chain.flights.routes.values())
-    return sum(len(flight._wakers) for route in routes for flight in route.flights.values())
+    under_way = tuple(gcache._engine.chain.flights.under_way.values())
+    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))
 
 
 def _travellers(gcache: GCache) -> int:
     """How many calls are past memory and have no value yet."""
-    return sum(route.travellers for route in tuple(gcache._engine.chain.flights.routes.values()))
+    return sum(gcache._engine.chain.flights.travellers.values())
 
 
 class TestLoadInFlightDuringInvalidate:

@@ -386,8 +386,7 @@ class TestPromise3OneLoadPerKeyAtATime:
         runs: list[int] = []
 
         def travellers() -> int:
-            routes = tuple(gcache._engine.chain.flights.routes.values())
-            return sum(route.travellers for route in routes)
+            return sum(gcache._engine.chain.flights.travellers.values())
 
         def load() -> int:
             runs.append(1)
@@ -427,12 +426,9 @@ class TestPromise3OneLoadPerKeyAtATime:
 
         def fail() -> int:
             runs.append(1)
-            routes = gcache._engine.chain.flights.routes
-            wait_until(lambda: routes_full(routes), sentence="all callers to look for the key")
+            travellers = gcache._engine.chain.flights.travellers
+            wait_until(lambda: sum(travellers.values()) == 8, sentence="all callers to look for the key")
             raise LookupError
-
-        def routes_full(routes: Any) -> bool:
-            return sum(route.travellers for route in tuple(routes.values())) == 8
 
         call = gcache.enable()(lambda: gcache.get(TRACKED, fail))
         with ThreadPoolExecutor(8) as pool:
@@ -699,8 +695,7 @@ class TestPromise8EveryCallIsCountedOnce:
         gcache = new_gcache(metrics=sink)
 
         async def load() -> int:
-            routes = gcache._engine.chain.flights.routes
-            while sum(route.travellers for route in tuple(routes.values())) < 20:
+            while sum(gcache._engine.chain.flights.travellers.values()) < 20:
                 await asyncio.sleep(0.001)
             return 1
 

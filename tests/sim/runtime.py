@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
-from gcache.core.runtime import Operation, Outcome
+from gcache.core.runtime import Operation, Outcome, unwrapped
 
 if TYPE_CHECKING:
     from gcache.core.flights import Flight
@@ -134,6 +134,9 @@ class SimRuntime:
         point = Remote(f"{verb} {_shown(*args)}", act, is_write=verb != "get")
         answer: Outcome[R] = await Suspension(point)
         return answer
+
+    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+        return unwrapped(self.attempt(operation, *args, **kwargs))
 
     async def landed(self, flight: Flight, limit_sec: float) -> bool:
         await Suspension(Landing(flight))

@@ -31,7 +31,7 @@ from gcache.core.chain import Chain
 from gcache.core.entries import Entry, Generation, Kept
 from gcache.core.envelope import Unreadable, open_sealed
 from gcache.core.epochs import standing
-from gcache.core.flights import Flight, Flights, Leading, Ticket, _Route
+from gcache.core.flights import Flight, Flights, Leading, Ticket
 from gcache.core.keeping import Saying
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
@@ -97,7 +97,6 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Remote: ("act", "outcome"),
     Load: (),
     Visit: ("call", "epoch", "epoch_key", "failed", "generation", "kept", "steps", "unwritable"),
-    _Route: ("travellers", "flights", "landed"),
 }
 
 
@@ -135,8 +134,9 @@ class _Describer:
     def _process(self, process: Process) -> Iterator[object]:
         generations = process.generations
         yield process.now, process.use_case.is_shut
-        yield self._of(dict(generations._live)), self._of(generations._holds)
-        yield self._of(process.chain.flights.routes)
+        yield self._of(dict(generations._live)), self._of(generations.holds)
+        flights = process.chain.flights
+        yield self._of(flights.travellers), self._of(flights.under_way), self._of(flights._landed)
         loading = process.chain._loading
         yield (
             tuple(loading.throttle._until.items()),
@@ -144,7 +144,7 @@ class _Describer:
         )
         yield tuple(sorted(process.chain._renewing._under_way))
         yield self._of(process.chain.tiers[-1].breaker)
-        for entity, debt in process.chain.removal.pending._debts.items():
+        for entity, debt in process.chain.removal.pending.debts.items():
             yield entity, debt.until, tuple(sorted(debt.holders)), debt.is_bus_alone
         if process.memory is not None:
             slots = process.memory._slots
@@ -207,7 +207,8 @@ class _Describer:
 
     def _collection(self, thing: Any, kind: type) -> object:
         if kind is Ticket:
-            return self._of(thing._route), thing._route.landings > thing._since
+            landed = thing._flights._landed.get(thing._key)
+            return thing._key, landed is not None and landed.landing > thing._since
         if kind is list or isinstance(thing, tuple):
             return tuple([self._of(part) for part in thing])
         if kind is dict:

@@ -154,7 +154,7 @@ class World:
         """Check what is left when all are done, and let `last` run in every process by itself."""
         self.faults = 0
         for process in tuple(self.processes.values()):
-            if process.chain.flights.routes:
+            if process.chain.flights.travellers:
                 self.fail(f"tidy: flights are left in {process.name}")
             self.join(name := f"last-in-{process.name}", process.name, last(self, process))
             actor = self.actors[name]
