@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gcache.core.envelope import Sealed, Unreadable, open_sealed, seal
+from gcache.core.envelope import Sealed, Unreadable, open_sealed, plain_payload, seal
 
 KEY, IDENTITY = "{urn:galileo:user_id:1}#Get", "json:1"
 SAMPLE = Sealed(b"payload", 1_700_000_000.25, 1_700_000_060.0, b"e" + bytes(15))
@@ -51,6 +53,38 @@ class TestSeal:
         """Bytes from anywhere are refused, and never an error of another kind."""
         assert flaw(data) in ("corrupt", "version", "other_key")
         assert flaw(b"gC\x02" + data) in ("corrupt", "other_key")
+
+
+epochs = st.sampled_from([None, SAMPLE.epoch, b"e" + b"1" * 15, b"x"])
+
+
+class TestPlain:
+    @given(sealed_entries, keys, identities, epochs)
+    def test_as_opened(self, sealed: Sealed, key: str, identity: str, epoch: bytes | None) -> None:
+        """A value of this epoch that ends when it expires comes back; an entry of any other kind does not."""
+        for one in (sealed, sealed._replace(epoch=epoch, stale_sec=0.0), SAMPLE):
+            data = seal(one, key, identity)
+            is_plain = not one.is_exception and bytes(8) == struct.pack(">d", one.stale_sec)
+            expected = one.payload if is_plain and one.epoch == epoch else None
+
+            assert expected == plain_payload(data, key, identity, epoch)
+
+    @given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
+    def test_damaged(self, place: int, flipped: int) -> None:
+        """No byte can be another without being noticed."""
+        data = bytearray(DATA)
+        data[place] ^= flipped
+
+        assert plain_payload(bytes(data), KEY, IDENTITY, SAMPLE.epoch) is None
+
+    def test_not_its_own(self) -> None:
+        """Bytes of another key or serializer are none, nor is nothing at all."""
+        assert SAMPLE.payload == plain_payload(DATA, KEY, IDENTITY, SAMPLE.epoch)
+
+        assert plain_payload(DATA, KEY + "x", IDENTITY, SAMPLE.epoch) is None
+        assert plain_payload(DATA, KEY, "json:2", SAMPLE.epoch) is None
+        assert plain_payload(None, KEY, IDENTITY, SAMPLE.epoch) is None
+        assert plain_payload(seal(SAMPLE._replace(epoch=b"ej"), KEY, "son"), KEY, "json", b"e") is None
 
 
 class TestFlaws:

@@ -72,6 +72,23 @@ class TestUnreadable:
             (layer, "JSONDecodeError", fallback) for layer, _, fallback in recorded.errors
         ]
 
+    @pytest.mark.parametrize("epoch", [None, b"foreign"], ids=["no epoch", "foreign epoch"])
+    def test_no_epoch_of_ours(
+        self, make_gcache: Callable[..., GCache], side: Any, remote: Any, recorded: Recorded, epoch: Any
+    ) -> None:
+        """An entry counts for nothing beside an epoch that nobody has planted, even if it carries the same."""
+        gcache = make_gcache(layers=[remote], serializer=JsonSerializer())
+        get_user = side.cached(gcache, Source(), track_for_invalidation=True)
+        key = get_user.key(1)
+        name, beside = gcache._engine.keys.build(key), gcache._engine.keys.epoch(key.key_type, key.id)
+        remote.stored[name] = seal(Sealed(b"0", 0.0, 9e9, epoch), name, "json:1"), 9e9
+        if epoch is not None:
+            remote.stored[beside] = epoch, 9e9
+
+        with gcache.enable():
+            assert 1 == get_user(1)
+        assert [("invalidated", 1)] == recorded.calls
+
     def test_untrusted(
         self, make_gcache: Callable[..., GCache], side: Any, remote: Any, recorded: Recorded
     ) -> None:
