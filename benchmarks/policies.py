@@ -14,7 +14,7 @@ _SMALL_SHARE, _MOST_USES = 10, 3
 
 
 def ours(keys: Iterable[str], room: int) -> int:
-    """SIEVE, as an application has it: the memory layer, its bound and its lock."""
+    """The memory layer as an application has it, with its bound and its lock."""
     layer: MemoryLayer[int] = MemoryLayer(max_entries=room, sweep=False)
     hits = 0
     for key in keys:

@@ -1,4 +1,4 @@
-"""The in-process layer: a dictionary that stays within its bounds by SIEVE, and drops what expired."""
+"""The in-process layer: a dictionary that stays within its bounds, and drops what expired."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from gcache.backends._sieve import EntrySlot, Sieve, Slot, slot_of
+from gcache.backends._sieve import Sieve
+from gcache.backends._slots import EntrySlot, Slot, slot_of
 from gcache.backends._sweeper import Sweeper
 from gcache.backends._weighing import by_bytes
 from gcache.core.entries import Entry, Kept
@@ -29,9 +30,11 @@ _DELETED_AT_ONCE = 256
 class MemoryLayer(Generic[Stored]):
     """Keeps up to `max_entries` live objects, each until its own deadline.
 
-    Reading takes no lock and moves nothing: a hit sets a mark. To make room a hand goes through the
-    entries from the oldest on, takes marks away, and evicts the first entry that has none (SIEVE). What
-    is put here is what is given back, the very object; for an entry, one that holds the very value.
+    Reading takes no lock and moves nothing: a hit sets a mark. Newcomers wait in a tenth of the room until
+    they are evicted or, if they were visited, stay. Among those who stay a hand goes from the oldest on,
+    takes marks away, and evicts the first that has none (SIEVE). Who comes back soon after an eviction stays
+    at once; to know them takes two bytes at most for each entry held. What is put here is what is given back,
+    the very object; for an entry, one that holds the very value, and its dates to a quarter of a second.
     `clock` is monotonic, in seconds.
 
     `max_weight` bounds the sum of what `weigh` says of the values, in whole numbers of 0 or more. It is
@@ -73,7 +76,6 @@ class MemoryLayer(Generic[Stored]):
         self._lock = threading.Lock()
         self._slots: dict[str, Slot[Stored]] = {}
         self._sieve: Sieve[Stored] = Sieve()
-        self._weight = 0
         self._is_swept = sweep
         _all_layers.add(self)
         if sweep:
@@ -167,13 +169,13 @@ class MemoryLayer(Generic[Stored]):
     @property
     def weight(self) -> int:
         """The sum of what the values weigh that are held now; 0 without `max_weight`."""
-        return self._weight
+        return self._sieve.weight
 
     def after_fork(self) -> None:
         """Give the child a lock of its own, and an empty layer if the parent was just changing it."""
         if self._lock.locked():
             self._slots.clear()  # which stays the same one: cached functions know it
-            self._sieve, self._weight = Sieve(), 0
+            self._sieve = Sieve()
         self._lock = threading.Lock()
 
     def _put(self, fresh: list[Slot[Stored]], now: float) -> None:
@@ -192,7 +194,8 @@ class MemoryLayer(Generic[Stored]):
         weight = 0 if self._weigh is None else self._weight_of(self._weigh, stored)
         lives_until = now + ttl
         deadline = now + max(0.0, ttl - ahead_sec) if ahead_sec else lives_until
-        return slot_of(key, stored, deadline, lives_until, lives_until + stale_sec, weight)
+        ends = lives_until + stale_sec if stale_sec else lives_until
+        return slot_of(key, stored, deadline, lives_until, ends, weight)
 
     def _weight_of(self, weigh: Callable[[Any], int], stored: Stored) -> int:
         weight = weigh(stored.value if isinstance(stored, (Entry, EntrySlot)) else stored)
@@ -220,13 +223,11 @@ class MemoryLayer(Generic[Stored]):
                 return False
             self._slots[fresh.key] = fresh
             self._sieve.append(fresh)
-            self._weight += fresh.weight
             return True
         grown = fresh.weight - slot.weight
         if not self._make_room(slot, self._limit - grown, self.max_entries, now, displaced):
             return False
         displaced.append(slot)
-        self._weight += grown
         fresh.key = slot.key  # the one that the mapping has
         self._sieve.replace(slot, fresh)
         self._slots[slot.key] = fresh
@@ -237,25 +238,21 @@ class MemoryLayer(Generic[Stored]):
     ) -> bool:
         """Evict down to `weight` and `entries`, but never `spared`; False if more is left to evict."""
         for _ in range(_EVICTED_AT_ONCE):
-            if self._weight <= weight and len(self._slots) <= entries:
+            if self._sieve.weight <= weight and len(self._slots) <= entries:
                 return True
-            self._forget(self._sieve.evict(now, spared), displaced)
-        return self._weight <= weight and len(self._slots) <= entries
+            self._forget(self._sieve.evict(len(self._slots), now, spared), displaced)
+        return self._sieve.weight <= weight and len(self._slots) <= entries
 
     def _sweep(self, now: float, looks: int, displaced: list[Any]) -> None:
         first = len(displaced)
         self._sieve.sweep(now, looks, displaced)
         if len(displaced) > first:
             for place in range(first, len(displaced)):
-                self._drop(displaced[place])
+                del self._slots[displaced[place].key]
 
     def _forget(self, slot: Slot[Stored], displaced: list[Any]) -> None:
         displaced.append(slot)
-        self._drop(slot)
-
-    def _drop(self, slot: Slot[Stored]) -> None:
         del self._slots[slot.key]
-        self._weight -= slot.weight
 
     def _see_to_sweeping(self) -> None:
         if _sweeper.thread is None and self._is_swept:

@@ -56,12 +56,14 @@ def of_lru(trace: Iterable[int]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("trace", "at_least", "over_lru"), [(zipf, 0.763, 0.04), (with_scans, 0.635, 0.04)], ids=["zipf", "scans"]
+    ("trace", "at_least", "over_lru"),
+    [(zipf, 0.767, 0.045), (with_scans, 0.638, 0.055)],
+    ids=["zipf", "scans"],
 )
 def test_hit_ratio(trace: Callable[[int], Iterable[int]], at_least: float, over_lru: float) -> None:
     """On a Zipf trace with room for a tenth, with scans and without, the layer is far above LRU."""
     ours, lru = of_the_layer(trace(ACCESSES)), of_lru(trace(ACCESSES))
-    print(f"\n{trace.__name__}: SIEVE {ours:.2%}, LRU {lru:.2%}")
+    print(f"\n{trace.__name__}: ours {ours:.2%}, LRU {lru:.2%}")
 
     assert ours > at_least
     assert ours > lru + over_lru

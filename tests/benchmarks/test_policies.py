@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from benchmarks import policies, traces
+from tests.backends.ring import strangers
 
 ALL = (policies.ours, policies.lru, policies.s3_fifo)
 
@@ -22,7 +23,7 @@ def test_with_room_for_all_only_first_accesses_miss(policy: Callable[[Iterable[s
 @pytest.mark.parametrize("policy", ALL)
 def test_without_room_nothing_is_found(policy: Callable[[Iterable[str], int], int]) -> None:
     """A key that comes back after many others were let in is gone: the bound holds."""
-    keys = [str(number) for number in range(100)] * 2
+    keys = strangers(100) * 2
 
     assert 0 == policy(keys, 10)
 
@@ -35,8 +36,8 @@ def test_lru_evicts_what_was_not_used_for_longest() -> None:
 @pytest.mark.parametrize("policy", [policies.ours, policies.s3_fifo])
 def test_a_scan_does_not_drive_out_what_is_used(policy: Callable[[Iterable[str], int], int]) -> None:
     """That is what they have over LRU."""
-    used = [str(number) for number in range(5)]
-    scan = [f"scan {number}" for number in range(12)]
+    names = strangers(17)
+    used, scan = names[:5], names[5:]
     keys = [*used * 3, *scan, *used]
 
     assert 10 == policies.lru(keys, 10)

@@ -155,7 +155,7 @@ class TestLookup:
 
 class TestPlace:
     @pytest.mark.parametrize(
-        ("epoch", "load_sec", "fields"), [(None, 0.0, 9), (b"e", 0.0, 14), (None, 1.5, 14)], ids=str
+        ("epoch", "load_sec", "fields"), [(None, 0.0, 10), (b"e", 0.0, 11), (None, 1.5, 15)], ids=str
     )
     def test_size(self, clock: Clock, epoch: bytes | None, load_sec: float, fields: int) -> None:
         """An entry is kept with all that it says, and takes one object of as few fields as that needs."""
@@ -169,6 +169,22 @@ class TestPlace:
         ]
         assert object.__sizeof__(found) == 16 + 8 * fields
         assert found.value is entry.value
+
+    def test_dates(self, clock: Clock) -> None:
+        """Entries share the dates of a quarter of a second, rounded down; of stale ones they are exact."""
+        layer: MemoryLayer[Entry] = MemoryLayer(clock=clock.monotonic, sweep=False)
+        for number in range(3_000):
+            entry = Entry(number, number / 20 + 0.2, number / 20 + 60.2, None, Generation())
+            layer.put({f"short {number}": entry}, 10)
+            layer.keep(f"stale {number}", entry, 10, 0, 20)
+        kept: Any = [layer.find(f"short {number}", clock.monotonic()) for number in range(3_000)]
+        exact: Any = layer.find("stale 1", clock.monotonic())
+
+        assert [(0.0, 60.0), (0.25, 60.25), (150.0, 210.0)] == [
+            (kept[at].began, kept[at].expires) for at in (0, 1, 2996)
+        ]
+        assert (0.25, 60.25) == (exact.began, exact.expires)
+        assert len({id(slot.began) for slot in kept[:1000]}) < 300
 
     def test_replaced(self, clock: Clock) -> None:
         """A new value takes the place and the mark of the old one, which a reader may still hold whole."""

@@ -22,7 +22,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakSet, ref
 
-from gcache.backends._sieve import EntrySlot, FullEntrySlot
+from gcache.backends._slots import EntrySlot, FullEntrySlot, TrackedEntrySlot
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
 from gcache.core.bulk import Bulk, _Passing
@@ -73,7 +73,10 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     Probe: ("turn", "began", "is_in_person"),
     Asked: ("values",),
     Call: ("name",),
-    **dict.fromkeys((Entry, EntrySlot, FullEntrySlot), ("began", "epoch", "expires", "generation", "value")),
+    **dict.fromkeys(
+        (Entry, EntrySlot, TrackedEntrySlot, FullEntrySlot),
+        ("began", "epoch", "expires", "generation", "value"),
+    ),
     Flight: (
         "generation",
         "outcome",
