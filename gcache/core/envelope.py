@@ -27,7 +27,8 @@ _MAGIC = b"gC"
 _VERSION = 2
 _HEAD = struct.Struct(">2sBBBBIdddd")
 _CHECK_SIZE = 8
-_BODY = _HEAD.size + _CHECK_SIZE
+_HEAD_SIZE, _unpacked = _HEAD.size, _HEAD.unpack_from
+_BODY = _HEAD_SIZE + _CHECK_SIZE
 _SMALL = 2_000
 
 Flaw: TypeAlias = Literal["corrupt", "version", "other_key", "other_serializer"]
@@ -56,25 +57,21 @@ class Sealed(NamedTuple):
     is_exception: bool = False
 
 
-def seal(sealed: Sealed, key: str, identity: str) -> bytes:
+Parts: TypeAlias = tuple[bytes, float, float, bytes | None, float, float, bool]
+"""What a Sealed consists of: to make one for each of many entries takes as long as to check it."""
+
+_sealed = Sealed._make
+
+
+def seal(sealed: Parts, key: str, identity: str) -> bytes:
     """Return the bytes to store under `key`."""
-    name = key.encode()
-    epoch = sealed.epoch or b""
-    serializer = identity.encode()
-    head = _HEAD.pack(
-        _MAGIC,
-        _VERSION,
-        len(epoch),
-        len(serializer),
-        sealed.is_exception,
-        crc32(name),
-        sealed.began,
-        sealed.expires,
-        sealed.load_sec,
-        sealed.stale_sec,
-    )
-    body = epoch + serializer + sealed.payload
-    return b"".join((head, _check(name, head, body, 0), body))
+    name, serializer = key.encode(), identity.encode()
+    payload, began, expires, epoch, load_sec, stale_sec, kind = sealed
+    epoch = epoch or b""
+    sizes = len(epoch), len(serializer)
+    head = _HEAD.pack(_MAGIC, _VERSION, *sizes, kind, crc32(name), began, expires, load_sec, stale_sec)
+    body = epoch + serializer + payload
+    return head + _check(name, head, body, 0) + body
 
 
 def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
@@ -83,17 +80,16 @@ def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
         raise Unreadable("corrupt")
     if data[2] != _VERSION:
         raise Unreadable("version")
-    head = _HEAD.unpack_from(data)
-    _, _, epoch_size, identity_size, kind, key_sum, began, expires, load_sec, stale_sec = head
+    _, _, epoch_size, identity_size, kind, key_sum, began, expires, load_sec, stale_sec = _unpacked(data)
     name = key.encode()
-    if _check(name, data[: _HEAD.size], data, _BODY) != data[_HEAD.size : _BODY]:
+    if _check(name, data[:_HEAD_SIZE], data, _BODY) != data[_HEAD_SIZE:_BODY]:
         raise Unreadable("corrupt" if key_sum == crc32(name) else "other_key")
     identity_at = _BODY + epoch_size
     payload_at = identity_at + identity_size
     if data[identity_at:payload_at] != identity.encode():
         raise Unreadable("other_serializer")
     epoch = data[_BODY:identity_at] or None
-    return Sealed(data[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1)
+    return _sealed((data[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1))
 
 
 def _check(name: bytes, head: bytes, data: bytes, start: int) -> bytes:

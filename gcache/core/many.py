@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gcache.core import loading as limits
-from gcache.core.bulk import Write
 from gcache.core.events import Disabled, Miss
 from gcache.core.flights import Flight, Leading
-from gcache.core.keeping import Loaded, is_used_up, outcome_of, shared, worth_keeping
+from gcache.core.keeping import Loaded, is_used_up, is_worth, outcome_of, said_of, shared
 from gcache.core.missing import MISSING
 from gcache.core.runtime import Outcome
 from gcache.core.visit import Call
@@ -18,7 +18,7 @@ from gcache.errors import NoMapping
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
     from gcache.core.bulk import Bulk
-    from gcache.core.entries import Kept
+    from gcache.core.entries import Entry, Kept
     from gcache.core.flights import Flights, Ticket
     from gcache.core.loading import Loading
     from gcache.core.routes import Routes
@@ -142,11 +142,12 @@ class Many:
 
     def _count(self, asked: Asked, found: Mapping[Visit, Kept], missing: Sequence[Visit]) -> None:
         use_case, asked.is_counted = asked.use_case, True
-        for visit, kept in found.items():
-            use_case.tally(visit.steps[kept.depth].tier.name).hits += 1.0
-        for visit in missing:
-            last = visit.steps[-1].tier.name
-            self._recorder.record(Miss(use_case.name, use_case.key_type, last, visit.reason))
+        hits = Counter([visit.steps[kept.depth].tier for visit, kept in found.items()])
+        for tier, calls in hits.items():
+            use_case.tally(tier.name).hits += calls
+        misses = Counter([(visit.steps[-1].tier.name, visit.reason) for visit in missing])
+        for (layer, reason), calls in misses.items():
+            self._recorder.record(Miss(use_case.name, use_case.key_type, layer, reason, calls))
 
     async def _bring(
         self, runtime: Runtime, asked: Asked, to_share: dict[Visit, Ticket], alone: list[Call]
@@ -236,28 +237,27 @@ class Many:
 
     def _writes(
         self, asked: Asked, mine: Sequence[_Trip], loaded: Loaded, began: float
-    ) -> tuple[list[Write], list[Visit]]:
+    ) -> tuple[dict[Visit, Entry], list[Visit]]:
         """Return what to store, and the visits whose older entries are not to stay, either."""
-        writes: list[Write] = []
+        entries: dict[Visit, Entry] = {}
         refused: list[Visit] = []
-        now, shortening = self._now(), 0.0
+        use_case, now, shortening = asked.use_case, self._now(), 0.0
         for visit, _, flight in mine:
             if flight.is_void:
                 continue
+            if loaded.said is not None:
+                visit.steps = said_of(visit.steps, loaded.said)
             value = asked.values.get(visit.call.name, MISSING)
-            one = Loaded(Outcome(value), loaded.seconds, loaded.said)
-            kept = MISSING if value is MISSING else worth_keeping(visit, one, self._troubles)
-            if kept is MISSING:
+            if value is MISSING or not is_worth(use_case, value, self._troubles) or not visit.steps:
                 if visit.kept is not None:
                     refused.append(visit)
                 continue
             if loaded.said is not None and self._authority is not None:
                 self._authority.expect(visit)
             visit.shortening = shortening
-            entry = self._storing.entry(visit, kept, began, loaded.seconds, now)
+            entries[visit] = self._storing.entry(visit, value, began, loaded.seconds, now)
             shortening = visit.shortening
-            writes.append(Write(visit, entry, visit.steps))
-        return writes, refused
+        return entries, refused
 
     async def _wait(
         self,
