@@ -126,10 +126,16 @@ class Bulk:
             self._troubles.all_gave_up(visits, tier, outcome.error)
             return []
         heard, epochs = self._lookup.heard, iter(outcome.value[len(names) :])
-        return [
-            heard(visit, tier, stored, None if visit.epoch_key is None else next(epochs))
-            for visit, stored in zip(visits, outcome.value, strict=False)
-        ]
+        answers: list[Kept | None] = []
+        for visit, stored in zip(visits, outcome.value, strict=False):
+            if visit.epoch_key is not None:
+                answers.append(heard(visit, tier, stored, next(epochs)))
+            elif stored is not None:
+                answers.append(heard(visit, tier, stored))
+            else:
+                visit.reason = "absent"
+                answers.append(None)
+        return answers
 
     async def _put(
         self, runtime: Runtime, tier: Tier, entries: Mapping[Visit, Entry], life_sec: float

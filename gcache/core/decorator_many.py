@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
+from gcache.core.asked import Asked
 from gcache.core.keeping import Saying, copying
-from gcache.core.many import Asked
 from gcache.core.methods import Method
 from gcache.core.runtime import Operation, is_awaited
 from gcache.core.visit import Call
@@ -34,7 +34,7 @@ _WRAPPER = """\
     return {await}_gc_beyond(
         {ids},
         lambda {ids}: _gc_source({forward}),
-        lambda {ids}: [{key} for {ids} in {ids}],
+        lambda {ids}: {key},
         lambda {ids}: _gc_key({forward}),
     )
 """
@@ -262,7 +262,7 @@ def wrap_many(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     )
     wrapper = shape.wrapper(
         template.replace("{ids}", shape.id_name),
-        shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
+        shape.keys_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
         {
             "enabled": engine.enabled.get,
             "case": use_case,

@@ -8,7 +8,7 @@ looked before its entry was written, and would load again what was just loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -123,10 +123,15 @@ class Ticket:
         """Let the flight make room for the next, now that its entry is written."""
         flight.land(None)
         with self._flights.lock:
-            if self._route.flights.get(flight.generation) is flight:
-                del self._route.flights[flight.generation]
-                self._route.landed = flight if flight.outcome is not None else None
-                self._route.landings += 1
+            self.make_room(flight)
+
+    def make_room(self, flight: Flight) -> None:
+        """Do what `retire` does of a flight that is over, under the lock of the flights."""
+        route = self._route
+        if route.flights.get(flight.generation) is flight:
+            del route.flights[flight.generation]
+            route.landed = flight if flight.outcome is not None else None
+            route.landings += 1
 
     def hand_in(self) -> None:
         """Say that the caller has what it came for."""
@@ -162,6 +167,15 @@ class Flights:
         with self.lock:
             for ticket in tickets:
                 ticket.give_back()
+
+    def retire_all(self, flights: Sequence[tuple[Ticket, Flight]]) -> None:
+        """Let flights make room for the next, now that their entries are written."""
+        for _, flight in flights:
+            if not flight.is_over:
+                flight.land(None)
+        with self.lock:
+            for ticket, flight in flights:
+                ticket.make_room(flight)
 
     def _ticket(self, key: str) -> Ticket:
         route = self.routes.get(key)
