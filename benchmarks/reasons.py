@@ -43,9 +43,10 @@ REASONS: Mapping[str, str] = {
         "the server and the one who flushes, and waits for its turn."
     ),
     "1,000 ids at once": (
-        "MGET, pickle.loads, a pipeline of SETs and nothing else take over 6 ms with redis-py here. Of ours "
-        "two fifths write: envelopes, and redis-py's packing; a tenth each seals and opens; the rest is a "
-        "dozen steps for each of 1,000 ids."
+        "Over a bare socket, with hiredis, BLAKE2b and plain pickle, no Python here takes less than 3.4 ms: "
+        "the server has 1 of them, 500 dumps and loads of pickle 0.7, the check sums 0.5, keys and commands 0.5. "
+        "Of ours the two restricted pickles take 1.9, envelopes another 2; the rest is a visit, a ticket and "
+        "a flight for each id."
     ),
     "hit ratio, Zipf": (
         "SIEVE knows one mark for each entry and forgets who has gone; W-TinyLFU counts the accesses "

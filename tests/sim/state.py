@@ -23,7 +23,7 @@ from typing import Any
 from weakref import WeakSet, ref
 
 from gcache.backends._sieve import EntrySlot, FullEntrySlot
-from gcache.core.asked import Asked, Many
+from gcache.core.asked import Asked
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
 from gcache.core.bulk import Bulk, _Passing
@@ -40,6 +40,7 @@ from gcache.core.leases import Leases
 from gcache.core.listener import Listener
 from gcache.core.loading import Loading
 from gcache.core.lookup import Lookup
+from gcache.core.many import Many
 from gcache.core.missing import Missing
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
