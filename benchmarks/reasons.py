@@ -42,9 +42,10 @@ REASONS: Mapping[str, str] = {
         "the server and the one who flushes, and waits for its turn."
     ),
     "1,000 ids at once": (
-        "MGET, pickle.loads, a pipeline of SETs and nothing else take over 6 ms with redis-py here. Of ours "
-        "two fifths write: envelopes, and redis-py's packing; a tenth each seals and opens; the rest is a "
-        "dozen steps for each of 1,000 ids."
+        "Over a bare socket, with hiredis, BLAKE2b and plain pickle, no Python takes less than 3.2 ms here: "
+        "the two round trips 1.0, 500 pickles, check sums and commands to write 0.8, the same to read 0.9. "
+        "The restricted pickles take 1 ms more than plain ones, heads and sizes of envelopes 1.5; the rest "
+        "is a visit, a ticket and a flight for each id."
     ),
     "hit ratio, Zipf": (
         "The memory layer knows one mark for each entry, and for a while who was evicted; W-TinyLFU counts "

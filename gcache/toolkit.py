@@ -19,7 +19,7 @@ from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, check_key_type, check_use_case
 from gcache.core.methods import rewrapped
 from gcache.core.protocols import Progress, Serializer
-from gcache.core.rules import rules_of
+from gcache.core.rules import Rules, rules_of
 from gcache.core.runtime import Operation
 from gcache.core.use_case import UseCase
 from gcache.core.visit import Call
@@ -76,29 +76,17 @@ class GCache:
 
         Raises DecorationError or InvalidKey where the function or a name will not do.
         """
-        rules = rules_of(cache_exceptions, cache_if, isolate)
-
-        def decorate(function: Any, is_method: bool = False) -> Any:
-            if isinstance(function, staticmethod | classmethod):
-                return rewrapped(
-                    cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate
-                )
-            check_cacheable(function)
-            shape = Shape(function, id_arg, arg_adapters or {}, ignore_args, is_method)
-            case = UseCase(
-                check_use_case(f"{shape.module}.{shape.qualname}" if use_case is None else use_case),
-                check_key_type(key_type),
-                track_for_invalidation,
-                serializer or self._engine.default_serializer(function),
-                default_config,
-                self._engine.chain.tiers[0].name,
-                shadow_equal,
-                rules,
-            )
-            self._engine.register(case, shape.arg_names)
-            return wrap(self._engine, case, shape)
-
-        return decorate
+        decorator: Decorator = self._decorator(
+            (id_arg, arg_adapters or {}, ignore_args),
+            use_case,
+            key_type,
+            track_for_invalidation,
+            serializer,
+            default_config,
+            rules_of(cache_exceptions, cache_if, isolate),
+            shadow_equal,
+        )
+        return decorator
 
     def cached_many(
         self,
@@ -128,29 +116,17 @@ class GCache:
         Raises DecorationError or InvalidKey where the function or a name will not do. The call raises
         NoMapping if the source returns anything else.
         """
-        rules = rules_of((), cache_if, isolate)
-
-        def decorate(function: Any, is_method: bool = False) -> Any:
-            if isinstance(function, staticmethod | classmethod):
-                return rewrapped(
-                    cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate
-                )
-            check_cacheable(function)
-            shape = Shape(function, ids_arg, arg_adapters or {}, ignore_args, is_method)
-            check_ids(shape)
-            case = UseCase(
-                check_use_case(f"{shape.module}.{shape.qualname}" if use_case is None else use_case),
-                check_key_type(key_type),
-                track_for_invalidation,
-                serializer or self._engine.default_serializer(function),
-                default_config,
-                self._engine.chain.tiers[0].name,
-                rules=rules,
-            )
-            self._engine.register(case, shape.arg_names, is_bulk=True)
-            return wrap_many(self._engine, case, shape)
-
-        return decorate
+        decorator: ManyDecorator = self._decorator(
+            (ids_arg, arg_adapters or {}, ignore_args),
+            use_case,
+            key_type,
+            track_for_invalidation,
+            serializer,
+            default_config,
+            rules_of((), cache_if, isolate),
+            is_bulk=True,
+        )
+        return decorator
 
     def enable(self, on: bool = True) -> Switch:
         """Enable caching, or disable it, for a `with` block or for the calls of a decorated function."""
@@ -256,6 +232,42 @@ class GCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _decorator(
+        self,
+        arguments: tuple[IdArg, Mapping[str, Callable[[Any], Any]], Iterable[str]],
+        name: str | None,
+        key_type: str,
+        tracked: bool,
+        serializer: Serializer | None,
+        default_config: GCacheKeyConfig | None,
+        rules: Rules,
+        shadow_equal: Callable[[Any, Any], bool] | None = None,
+        is_bulk: bool = False,
+    ) -> Any:
+        def decorate(function: Any, is_method: bool = False) -> Any:
+            if isinstance(function, staticmethod | classmethod):
+                return rewrapped(
+                    cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate
+                )
+            check_cacheable(function)
+            shape = Shape(function, *arguments, is_method)
+            if is_bulk:
+                check_ids(shape)
+            case = UseCase(
+                check_use_case(f"{shape.module}.{shape.qualname}" if name is None else name),
+                check_key_type(key_type),
+                tracked,
+                serializer or self._engine.default_serializer(function),
+                default_config,
+                self._engine.chain.tiers[0].name,
+                shadow_equal,
+                rules,
+            )
+            self._engine.register(case, shape.arg_names, is_bulk)
+            return (wrap_many if is_bulk else wrap)(self._engine, case, shape)
+
+        return decorate
 
     def _call_or_none(self, key: GCacheKey, load: Operation[[], Any] | None = None) -> Call | None:
         use_case = self._engine.use_case_of(key)

@@ -40,8 +40,8 @@ class Tally:
         match event:
             case Hit(layer=layer, calls=calls):
                 self.add(f"hits {layer}", calls)
-            case Miss(reason=reason):
-                self.add(f"misses {reason}")
+            case Miss(reason=reason, calls=calls):
+                self.add(f"misses {reason}", calls)
             case Error(error=error):
                 self.add(f"errors {error}")
             case Skipping(skips=1):

@@ -23,13 +23,12 @@ except ImportError as error:
     ) from error
 
 from gcache.backends._redis_cluster import AsyncCluster, SyncCluster
+from gcache.backends._redis_direct import AsyncDirectLane, DirectLane
 from gcache.backends._redis_lanes import (
     MAX_CONNECTIONS,
     AsyncClusterLane,
-    AsyncDirectLane,
     AsyncLane,
     ClusterLane,
-    DirectLane,
     Lane,
     forget_connections,
     in_vain,

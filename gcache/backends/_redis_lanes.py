@@ -1,8 +1,4 @@
-"""Ways to a Redis client: as many callers at once as it may have connections, and short cuts for reads.
-
-More than half of what a `get` of redis-py costs is the way to the connection. So reads of a single server
-use connections of redis-py directly, kept here; everything else goes through the client.
-"""
+"""Ways to a Redis client: as many callers at once as it may have connections."""
 
 from __future__ import annotations
 
@@ -14,8 +10,7 @@ from weakref import WeakKeyDictionary
 
 import redis.exceptions
 
-from gcache.backends._redis_batches import Batches
-from gcache.backends._redis_reading import packing
+from gcache.backends._redis_packing import Writes
 from gcache.errors import GCacheConfigError
 
 MAX_CONNECTIONS = 64
@@ -85,50 +80,19 @@ class Lane:
             many = client.mget_nonatomic if _is_spread(client, keys) else client.mget
             return many(keys)  # type: ignore[no-any-return]
 
+    def write(self, writes: Writes) -> Sequence[Any]:
+        """Send all `writes` together, and return their replies. Raises the first error."""
+        with self as client:
+            commands = writes.commands()
+            if len(commands) == 1:
+                return [client.execute_command(*commands[0])]
+            with client.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return pipeline.execute()  # type: ignore[no-any-return]
+
     def close(self) -> None:
         self.client.close()
-
-
-class DirectLane(Lane):
-    """A lane to a single server that reads over connections of its own."""
-
-    def __init__(self, client: Any) -> None:
-        super().__init__(client, pools=2)
-        pool = client.connection_pool
-        self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
-        self._packed = packing(client)
-        self._idle: list[Any] = []
-
-    def read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        with self:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                reply = self._ask(self._connect(), keys)
-            else:
-                try:
-                    reply = self._ask(connection, keys)
-                except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
-                    reply = self._ask(self._connect(), keys)
-        return reply  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        while self._idle:
-            self._idle.pop().disconnect()
-        super().close()
-
-    def _ask(self, connection: Any, keys: Sequence[str]) -> Any:
-        try:
-            connection.send_packed_command(self._packed(connection, keys))
-            reply = connection.read_response()
-        except redis.exceptions.ResponseError:
-            self._idle.append(connection)
-            raise
-        except BaseException:
-            connection.disconnect()
-            raise
-        self._idle.append(connection)
-        return reply
 
 
 class ClusterLane(Lane):
@@ -176,6 +140,17 @@ class AsyncLane:
         async with self as client:
             many = client.mget_nonatomic if _is_spread(client, keys) else client.mget
             return await many(keys)  # type: ignore[no-any-return]
+
+    async def write(self, writes: Writes) -> Sequence[Any]:
+        """Send all `writes` together, and return their replies. Raises the first error."""
+        async with self as client:
+            commands = writes.commands()
+            if len(commands) == 1:
+                return [await client.execute_command(*commands[0])]
+            async with client.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return await pipeline.execute()  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
         """Close what is open, if it is ours. An application's own client may have other users."""
@@ -238,49 +213,6 @@ async def _theirs(client: Any) -> AsyncGenerator[None, None]:
         keeper = keepers[id(client)] = _until_the_end(close)
         await anext(keeper)
     return keeper
-
-
-class AsyncDirectLane(AsyncLane):
-    """A lane to a single server that reads over connections of its own."""
-
-    def __init__(self, client: Any, is_ours: bool) -> None:
-        super().__init__(client, is_ours, pools=2)
-        pool = client.connection_pool
-        self._connect: Callable[[], Any] = lambda: pool.connection_class(**pool.connection_kwargs)
-        self._packed = packing(client)
-        self._idle: list[Any] = []
-        self.read = Batches(self._read).read  # type: ignore[method-assign]
-
-    async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
-        async with self:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                reply = await self._ask(self._connect(), keys)
-            else:
-                try:
-                    reply = await self._ask(connection, keys)
-                except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
-                    reply = await self._ask(self._connect(), keys)
-        return reply  # type: ignore[no-any-return]
-
-    async def _close(self) -> None:
-        while self._idle:
-            await self._idle.pop().disconnect()
-        await super()._close()
-
-    async def _ask(self, connection: Any, keys: Sequence[str]) -> Any:
-        try:
-            await connection.send_packed_command(self._packed(connection, keys))
-            reply = await connection.read_response()
-        except redis.exceptions.ResponseError:
-            self._idle.append(connection)
-            raise
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        self._idle.append(connection)
-        return reply
 
 
 def _is_spread(client: Any, keys: Sequence[str]) -> bool:

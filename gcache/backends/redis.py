@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gcache.backends import _redis_clients as clients
 from gcache.backends._redis_lanes import is_cluster
+from gcache.backends._redis_packing import Writes
 from gcache.backends._redis_replicas import arun_and_wait, run_and_wait
 from gcache.core.config import RedisConfig
 from gcache.core.protocols import CacheLayer, Progress
@@ -58,25 +59,16 @@ class SyncRedisLayer:
         return self._shared.lane().read(keys) if keys else []
 
     def put(self, items: Mapping[str, bytes], ttl: float) -> None:
-        with self._shared.lane() as client:
-            if len(items) == 1:
-                [(key, value)] = items.items()
-                client.set(key, value, px=_milliseconds(ttl))
-                return
-            with client.pipeline(transaction=False) as pipeline:
-                for key, value in items.items():
-                    pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl))
-                pipeline.execute()
+        if items:
+            self._shared.lane().write(Writes(items, _milliseconds(ttl)))
 
     def add(self, key: str, value: bytes, ttl: float) -> bool:
         with self._shared.lane() as client:
             return bool(client.set(key, value, px=_milliseconds(ttl), nx=True))
 
     def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
-        with self._shared.lane() as client, client.pipeline(transaction=False) as pipeline:
-            for key, value in items.items():
-                pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl), "NX")
-            return [bool(reply) for reply in pipeline.execute()]
+        replies = self._shared.lane().write(Writes(items, _milliseconds(ttl), ("NX",)))
+        return [bool(reply) for reply in replies]
 
     def delete(self, keys: Sequence[str]) -> int:
         with self._shared.lane() as client:
@@ -118,25 +110,16 @@ class AsyncRedisLayer:
         return await self._per_loop.lane().read(keys) if keys else []
 
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
-        async with self._per_loop.lane() as client:
-            if len(items) == 1:
-                [(key, value)] = items.items()
-                await client.set(key, value, px=_milliseconds(ttl))
-                return
-            async with client.pipeline(transaction=False) as pipeline:
-                for key, value in items.items():
-                    pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl))
-                await pipeline.execute()
+        if items:
+            await self._per_loop.lane().write(Writes(items, _milliseconds(ttl)))
 
     async def aadd(self, key: str, value: bytes, ttl: float) -> bool:
         async with self._per_loop.lane() as client:
             return bool(await client.set(key, value, px=_milliseconds(ttl), nx=True))
 
     async def aadd_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
-        async with self._per_loop.lane() as client, client.pipeline(transaction=False) as pipeline:
-            for key, value in items.items():
-                pipeline.execute_command("SET", key, value, "PX", _milliseconds(ttl), "NX")
-            return [bool(reply) for reply in await pipeline.execute()]
+        replies = await self._per_loop.lane().write(Writes(items, _milliseconds(ttl), ("NX",)))
+        return [bool(reply) for reply in replies]
 
     async def adelete(self, keys: Sequence[str]) -> int:
         async with self._per_loop.lane() as client:

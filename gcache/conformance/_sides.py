@@ -68,6 +68,10 @@ class Layer:
         told: bool = self._do("add", key, value, ttl)
         return told
 
+    def add_many(self, items: Mapping[str, Any], ttl: float) -> Sequence[bool]:
+        told: Sequence[bool] = self._do("add_many", items, ttl)
+        return told
+
     def delete(self, keys: Sequence[str]) -> int:
         removed: int = self._do("delete", keys)
         return removed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gcache.core.entries import Raised
 from gcache.core.runtime import Outcome
@@ -22,20 +22,6 @@ if TYPE_CHECKING:
     from gcache.core.tiers import Tier
     from gcache.core.visit import Visit
     from gcache.core.wire import Wire
-
-
-class Write(NamedTuple):
-    """An entry, and the layers that are to keep it."""
-
-    visit: Visit
-    entry: Entry
-    steps: Sequence[Step]
-
-
-class _Put(NamedTuple):
-    visit: Visit
-    entry: Entry
-    step: Step
 
 
 class Bulk:
@@ -69,7 +55,7 @@ class Bulk:
             asking = [
                 visit
                 for visit in visits
-                if visit not in found and not visit.unwritable and passing.depth(visit.steps) is not None
+                if visit not in found and not visit.unwritable and passing.step(visit.steps) is not None
             ]
             if not asking:
                 continue
@@ -80,17 +66,19 @@ class Bulk:
             found |= {
                 visit: kept
                 for visit, kept in zip(asking, answers, strict=False)
-                if kept is not None and _counts(visit, kept, tier, passing.depth(visit.steps) or 0)
+                if kept is not None and _counts(visit, kept, tier, passing.depth(visit.steps))
             }
         return found
 
     async def fill(self, runtime: Runtime, found: Mapping[Visit, Kept]) -> None:
         """Have nearer layers keep what farther ones had."""
-        writes = [
-            Write(visit, kept.entry, visit.steps[: kept.depth]) for visit, kept in found.items() if kept.depth
-        ]
-        if writes:
-            await self.store(runtime, writes, self._now(), self._tiers, is_fill=True)
+        entries: dict[Tier, dict[Visit, Entry]] = {}
+        for visit, kept in found.items():
+            if kept.depth:
+                entries.setdefault(visit.steps[kept.depth].tier, {})[visit] = kept.entry
+        for tier, brought in entries.items():
+            nearer = self._tiers[: self._tiers.index(tier)]
+            await self.store(runtime, brought, self._now(), nearer, is_fill=True)
 
     async def settle(self, runtime: Runtime, visits: Sequence[Visit]) -> None:
         """Know, before a load begins, which epochs its entries belong to."""
@@ -101,7 +89,7 @@ class Bulk:
     async def store(
         self,
         runtime: Runtime,
-        writes: Sequence[Write],
+        entries: Mapping[Visit, Entry],
         now: float,
         tiers: Sequence[Tier],
         is_fill: bool = False,
@@ -112,21 +100,19 @@ class Bulk:
         a second early, so that there are not as many times as entries.
         """
         for tier in reversed(tiers):
-            by_life: dict[float, list[_Put]] = {}
+            by_life: dict[float, dict[Visit, Entry]] = {}
             passing = _Passing(tier)
-            for visit, entry, steps in writes:
-                depth = passing.depth(steps)
-                if depth is None:
+            for visit, entry in entries.items():
+                step = passing.step(visit.steps)
+                if step is None:
                     continue
-                life_sec = self._storing.life_sec(visit, steps[depth], entry, now)
+                life_sec = self._storing.life_sec(visit, step, entry, now)
                 if is_fill and not tier.in_process and life_sec > 1:
                     life_sec = float(math.floor(life_sec))
                 if life_sec > 0:
-                    by_life.setdefault(life_sec, []).append(_Put(visit, entry, steps[depth]))
-            for life_sec, puts in by_life.items():
-                await self._put(
-                    runtime, tier, [put for put in puts if tier not in put.visit.failed], life_sec
-                )
+                    by_life.setdefault(life_sec, {})[visit] = entry
+            for life_sec, together in by_life.items():
+                await self._put(runtime, tier, together, life_sec)
 
     async def _get(self, runtime: Runtime, visits: Sequence[Visit], tier: Tier) -> Sequence[Kept | None]:
         """Read one layer out of process: the entries, and the epochs of those whose entities are tracked."""
@@ -140,40 +126,44 @@ class Bulk:
             self._troubles.all_gave_up(visits, tier, outcome.error)
             return []
         heard, epochs = self._lookup.heard, iter(outcome.value[len(names) :])
-        return [
-            heard(visit, tier, stored, None if visit.epoch_key is None else next(epochs))
-            for visit, stored in zip(visits, outcome.value, strict=False)
-        ]
+        answers: list[Kept | None] = []
+        for visit, stored in zip(visits, outcome.value, strict=False):
+            if visit.epoch_key is not None:
+                answers.append(heard(visit, tier, stored, next(epochs)))
+            elif stored is not None:
+                answers.append(heard(visit, tier, stored))
+            else:
+                visit.reason = "absent"
+                answers.append(None)
+        return answers
 
-    async def _put(self, runtime: Runtime, tier: Tier, puts: Sequence[_Put], life_sec: float) -> None:
-        if not puts:
+    async def _put(
+        self, runtime: Runtime, tier: Tier, entries: Mapping[Visit, Entry], life_sec: float
+    ) -> None:
+        entries = {visit: entry for visit, entry in entries.items() if tier not in visit.failed}
+        if not entries:
             return
-        outcome = await self._put_together(runtime, tier, puts, life_sec)
+        outcome = await self._put_together(runtime, tier, entries, life_sec)
         if outcome is None or isinstance(outcome.error, EntryTooLarge):
-            for visit, entry, step in puts:
+            for visit, entry in entries.items():
                 if tier not in visit.failed:
-                    await self._storing.store(runtime, visit, entry, [step])
+                    steps = [step for step in visit.steps if step.tier is tier]
+                    await self._storing.store(runtime, visit, entry, steps)
         elif outcome.error is not None:
-            self._troubles.all_gave_up([put.visit for put in puts], tier, outcome.error)
+            self._troubles.all_gave_up(list(entries), tier, outcome.error)
 
     async def _put_together(
-        self, runtime: Runtime, tier: Tier, puts: Sequence[_Put], life_sec: float
+        self, runtime: Runtime, tier: Tier, entries: Mapping[Visit, Entry], life_sec: float
     ) -> Outcome[None] | None:
         """Write to one layer in one step; None if what it is to do differs from entry to entry."""
-        visit = puts[0].visit
-        config, copies = visit.config, visit.call.use_case.rules.copies
+        first = next(iter(entries))
+        config, use_case = first.config, first.call.use_case
+        named = {visit.call.name: entry for visit, entry in entries.items()}
         if tier.in_process:
-            if copies or config.stale_sec or config.refresh_ahead:
+            if use_case.rules.copies or config.stale_sec or config.refresh_ahead:
                 return None
-            return await tier.attempt(
-                runtime, "put", {put.visit.call.name: put.entry for put in puts}, life_sec
-            )
-        ends = self._now() + life_sec
-        items: dict[str, bytes] = {}
-        for put in puts:
-            data = self._wire.pack(put.visit.call, tier, put.entry, ends, config.stale_sec)
-            if data is not None:
-                items[put.visit.call.name] = data
+            return await tier.attempt(runtime, "put", named, life_sec)
+        items = self._wire.pack_all(use_case, tier, named, self._now() + life_sec, config.stale_sec)
         if not items:
             return Outcome(None)
         return await tier.attempt(runtime, "put", items, life_sec + config.stale_sec)
@@ -194,17 +184,24 @@ def _counts(visit: Visit, kept: Kept, tier: Tier, depth: int) -> bool:
 class _Passing:
     """Where a layer stands among those that visits pass. Most visits of a call pass the same ones."""
 
-    __slots__ = ("_depth", "_steps", "_tier")
+    __slots__ = ("_depth", "_step", "_steps", "_tier")
 
     def __init__(self, tier: Tier) -> None:
         self._tier = tier
         self._steps: Sequence[Step] | None = None
-        self._depth: int | None = None
+        self._step: Step | None = None
+        self._depth = 0
 
-    def depth(self, steps: Sequence[Step]) -> int | None:
-        """Return how many layers are nearer than this one, None if it is not passed."""
+    def step(self, steps: Sequence[Step]) -> Step | None:
+        """Return the step for this layer, None if it is not passed."""
         if steps is not self._steps:
-            self._steps = steps
-            places = [place for place, step in enumerate(steps) if step.tier is self._tier]
-            self._depth = places[0] if places else None
+            self._steps, self._step = steps, None
+            for depth, step in enumerate(steps):
+                if step.tier is self._tier:
+                    self._step, self._depth = step, depth
+        return self._step
+
+    def depth(self, steps: Sequence[Step]) -> int:
+        """Return how many layers are nearer than this one."""
+        self.step(steps)
         return self._depth

@@ -104,11 +104,28 @@ class Shape:
         """Return the source of an expression that gives the string of a call's key."""
         if type(builder) is not UrnKeyBuilder:
             return f"{self._own}build({self._make(key_type, use_case, tracked)})"
+        return "".join(self._key_parts(builder, key_type, use_case, tracked))
+
+    def keys_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> str:
+        """Return the source of one that gives the strings of all keys, where the id's argument is a list.
+
+        What is the same for all ids is rendered once.
+        """
+        each, rest = f"for {self.id_name} in {self.id_name}", f"{self._own}rest"
+        if type(builder) is not UrnKeyBuilder:
+            return f"[{self.key_expression(builder, key_type, use_case, tracked)} {each}]"
+        start, end = self._key_parts(builder, key_type, use_case, tracked)
+        return f"(lambda {rest}: [{start}f'{{{rest}}}' {each}])({end}) if {self.id_name} else []"
+
+    def _key_parts(
+        self, builder: UrnKeyBuilder, key_type: str, use_case: str, tracked: bool
+    ) -> tuple[str, str]:
+        """Return the source of what begins a key's string, up to its id, and of the rest."""
         start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
-        text = repr(start) + self._part(self._id(), _ID)
+        rest = ""
         for joint, name in zip(joints, self.arg_names, strict=True):
-            text += repr(joint) + self._part(self._value(name), self._default(name) + _ARGUMENT)
-        return text + repr(end)
+            rest += repr(joint) + self._part(self._value(name), self._default(name) + _ARGUMENT)
+        return repr(start) + self._part(self._id(), _ID), rest + repr(end)
 
     def _check(self, ignored: frozenset[str]) -> None:
         names = [p.name for p in self.parameters if p.name != self.receiver]

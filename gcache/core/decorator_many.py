@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
+from gcache.core.asked import Asked
 from gcache.core.keeping import Saying, copying
-from gcache.core.many import Asked
 from gcache.core.methods import Method
 from gcache.core.runtime import Operation, is_awaited
 from gcache.core.visit import Call
@@ -34,7 +34,7 @@ _WRAPPER = """\
     return {await}_gc_beyond(
         {ids},
         lambda {ids}: _gc_source({forward}),
-        lambda {ids}: [{key} for {ids} in {ids}],
+        lambda {ids}: {key},
         lambda {ids}: _gc_key({forward}),
     )
 """
@@ -190,12 +190,11 @@ class BehindMany:
         values = self._remembered(names)
         ids: dict[str, Any] = {}
         for id_asked, name in names.items():
-            if name not in values:
-                ids.setdefault(name, id_asked)
+            if name not in values and name not in ids:
+                ids[name] = id_asked
         if not ids:
             return _Order(names, values, None)
-        none: Operation[[], Any] = Operation()
-        calls = [Call(self.use_case, key(id_asked), name, none) for name, id_asked in ids.items()]
+        calls = [_OneOfMany(self.use_case, name, key, id_asked) for name, id_asked in ids.items()]
 
         def load(some: list[Any]) -> Operation[[], Any]:
             run = partial(source, some)
@@ -216,6 +215,27 @@ class BehindMany:
                 values[name] = entry.value
         use_case.hits += len(values)
         return values
+
+
+class _OneOfMany(Call):
+    """What is asked for of one id. It has no load of its own, and makes its key when that is asked for."""
+
+    __slots__ = ("_id", "_key_of")
+
+    def __init__(
+        self, use_case: UseCase, name: str, key_of: Callable[[Any], GCacheKey], id_asked: Any
+    ) -> None:
+        self.use_case = use_case
+        self.name = name
+        self.is_counted = self.is_drawn = False
+        self._key_of = key_of
+        self._id = id_asked
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "key":
+            self.key = self._key_of(self._id)
+            return self.key
+        raise AttributeError(name)
 
 
 class _Order:
@@ -242,7 +262,7 @@ def wrap_many(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     )
     wrapper = shape.wrapper(
         template.replace("{ids}", shape.id_name),
-        shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
+        shape.keys_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
         {
             "enabled": engine.enabled.get,
             "case": use_case,

@@ -17,12 +17,12 @@ from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable
 
 if TYPE_CHECKING:
+    from gcache.core.asked import Asked
     from gcache.core.chain import Chain
     from gcache.core.entries import Entry
     from gcache.core.generations import Generations
     from gcache.core.keys import GCacheKey
     from gcache.core.listener import Listener
-    from gcache.core.many import Asked
     from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
     from gcache.core.removal import Failures
     from gcache.core.surroundings import Surroundings

@@ -27,9 +27,10 @@ _MAGIC = b"gC"
 _VERSION = 2
 _HEAD = struct.Struct(">2sBBBBIdddd")
 _CHECK_SIZE = 8
-_BODY = _HEAD.size + _CHECK_SIZE
+_HEAD_SIZE, _unpacked = _HEAD.size, _HEAD.unpack_from
+_BODY = _HEAD_SIZE + _CHECK_SIZE
 _SMALL = 2_000
-_STALE = _HEAD.size - 8
+_STALE = _HEAD_SIZE - 8
 _NO_STALE = bytes(8)
 _PLAIN = _MAGIC + bytes([_VERSION])
 
@@ -59,25 +60,21 @@ class Sealed(NamedTuple):
     is_exception: bool = False
 
 
-def seal(sealed: Sealed, key: str, identity: str) -> bytes:
+Parts: TypeAlias = tuple[bytes, float, float, bytes | None, float, float, bool]
+"""What a Sealed consists of: to make one for each of many entries takes as long as to check it."""
+
+_sealed = Sealed._make
+
+
+def seal(sealed: Parts, key: str, identity: str) -> bytes:
     """Return the bytes to store under `key`."""
-    name = key.encode()
-    epoch = sealed.epoch or b""
-    serializer = identity.encode()
-    head = _HEAD.pack(
-        _MAGIC,
-        _VERSION,
-        len(epoch),
-        len(serializer),
-        sealed.is_exception,
-        crc32(name),
-        sealed.began,
-        sealed.expires,
-        sealed.load_sec,
-        sealed.stale_sec,
-    )
-    body = epoch + serializer + sealed.payload
-    return b"".join((head, _check(name, head, body, 0), body))
+    name, serializer = key.encode(), identity.encode()
+    payload, began, expires, epoch, load_sec, stale_sec, kind = sealed
+    epoch = epoch or b""
+    sizes = len(epoch), len(serializer)
+    head = _HEAD.pack(_MAGIC, _VERSION, *sizes, kind, crc32(name), began, expires, load_sec, stale_sec)
+    body = epoch + serializer + payload
+    return head + _check(name, head, body, 0) + body
 
 
 def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
@@ -86,8 +83,7 @@ def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
         raise Unreadable("corrupt")
     if data[2] != _VERSION:
         raise Unreadable("version")
-    head = _HEAD.unpack_from(data)
-    _, _, epoch_size, identity_size, kind, key_sum, began, expires, load_sec, stale_sec = head
+    _, _, epoch_size, identity_size, kind, key_sum, began, expires, load_sec, stale_sec = _unpacked(data)
     if not _is_whole(data, key):
         raise Unreadable("corrupt" if key_sum == crc32(key.encode()) else "other_key")
     identity_at = _BODY + epoch_size
@@ -95,7 +91,7 @@ def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
     if data[identity_at:payload_at] != identity.encode():
         raise Unreadable("other_serializer")
     epoch = data[_BODY:identity_at] or None
-    return Sealed(data[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1)
+    return _sealed((data[payload_at:], began, expires, epoch, load_sec, stale_sec, kind == 1))
 
 
 def plain_payload(data: bytes | None, key: str, identity: str, epoch: bytes | None) -> bytes | None:
@@ -103,7 +99,7 @@ def plain_payload(data: bytes | None, key: str, identity: str, epoch: bytes | No
 
     None says that there is none, or something else.
     """
-    if data is None or not data.startswith(_PLAIN) or data[_STALE : _HEAD.size] != _NO_STALE:
+    if data is None or not data.startswith(_PLAIN) or data[_STALE:_HEAD_SIZE] != _NO_STALE:
         return None
     serializer = identity.encode()
     payload_at = _BODY + data[3] + data[4]
@@ -114,7 +110,7 @@ def plain_payload(data: bytes | None, key: str, identity: str, epoch: bytes | No
 
 def _is_whole(data: bytes, key: str) -> bool:
     """Tell whether the check of an entry is that of its bytes and of `key`."""
-    return _check(key.encode(), data[: _HEAD.size], data, _BODY) == data[_HEAD.size : _BODY]
+    return _check(key.encode(), data[:_HEAD_SIZE], data, _BODY) == data[_HEAD_SIZE:_BODY]
 
 
 def _check(name: bytes, head: bytes, data: bytes, start: int) -> bytes:

@@ -15,12 +15,13 @@ class Hit(NamedTuple):
 
 
 class Miss(NamedTuple):
-    """A call went on to the source. `layer` is the last one that was asked, `reason` is what it said."""
+    """`calls` calls went on to the source. `layer` is the last one asked, `reason` is what it said."""
 
     use_case: str
     key_type: str
     layer: str
     reason: str
+    calls: int = 1
 
 
 class Disabled(NamedTuple):
@@ -81,12 +82,12 @@ class Serialization(NamedTuple):
 
 
 class Size(NamedTuple):
-    """An entry of `size` bytes was handed to `layer`."""
+    """Entries of so many bytes each were handed to `layer`. They come in sums, as hits do."""
 
     use_case: str
     key_type: str
     layer: str
-    size: int
+    sizes: tuple[int, ...]
 
 
 class Stale(NamedTuple):

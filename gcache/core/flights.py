@@ -8,7 +8,7 @@ looked before its entry was written, and would load again what was just loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +69,11 @@ class Flight:
 class Ticket:
     """One caller's interest in one key, from before it looks until it has its value."""
 
-    __slots__ = ("_flights", "_key", "_since")
+    __slots__ = ("_flights", "_since", "key")
 
     def __init__(self, flights: Flights, key: str, since: int) -> None:
         self._flights = flights
-        self._key = key
+        self.key = key
         self._since = since
 
     def board(self, generation: Hashable) -> tuple[Flight, bool]:
@@ -84,14 +84,14 @@ class Ticket:
         nobody else sees: to wait for oneself would take for ever.
         """
         with self._flights.lock:
-            flight = self._flights.flight(self._key, generation, self._since)
+            flight = self._flights.flight(self.key, generation, self._since)
             if flight is not None and not _would_circle(flight):
                 for own in _flown.get():
                     own.waits_for.add(flight)
                 return flight, False
             new = Flight(generation)
             if flight is None:
-                self._flights.under_way.setdefault(self._key, {})[generation] = new
+                self._flights.under_way.setdefault(self.key, {})[generation] = new
             else:
                 new.is_circular = True
             return new, True
@@ -105,12 +105,12 @@ class Ticket:
         """Let the flight make room for the next, now that its entry is written."""
         flight.land(None)
         with self._flights.lock:
-            self._flights.take_out(self._key, flight)
+            self._flights.take_out(self.key, flight)
 
     def hand_in(self) -> None:
         """Say that the caller has what it came for."""
         with self._flights.lock:
-            self._flights.leave(self._key)
+            self._flights.leave(self.key)
 
 
 class Flights:
@@ -130,17 +130,23 @@ class Flights:
     def enter(self, key: str) -> Ticket:
         """Return a ticket for `key`, to be handed in."""
         with self.lock:
-            self.travellers[key] = self.travellers.get(key, 0) + 1
-            return Ticket(self, key, self._landings)
+            return self.ticket(key)
 
     def enter_all(self, keys: Iterable[str]) -> list[Ticket]:
         """Return a ticket for each of `keys`, to be handed in with the others."""
-        return [self.enter(key) for key in keys]
+        with self.lock:
+            return [self.ticket(key) for key in keys]
 
     def hand_in_all(self, tickets: Iterable[Ticket]) -> None:
         """Say that a caller has all that it came for."""
-        for ticket in tickets:
-            ticket.hand_in()
+        with self.lock:
+            for ticket in tickets:
+                self.leave(ticket.key)
+
+    def ticket(self, key: str) -> Ticket:
+        """Do what `enter` does, under the lock."""
+        self.travellers[key] = self.travellers.get(key, 0) + 1
+        return Ticket(self, key, self._landings)
 
     def leave(self, key: str) -> None:
         """Note that one traveller less is interested in `key`, under the lock."""
@@ -172,6 +178,15 @@ class Flights:
             self._landed[key] = flight
         else:
             self._landed.pop(key, None)
+
+    def retire_all(self, flights: Sequence[tuple[Ticket, Flight]]) -> None:
+        """Let flights make room for the next, now that their entries are written."""
+        for _, flight in flights:
+            if not flight.is_over:
+                flight.land(None)
+        with self.lock:
+            for ticket, flight in flights:
+                self.take_out(ticket.key, flight)
 
     def forget(self, key: str) -> None:
         """Let nobody join what is under way for `key`, nor keep what it brings."""

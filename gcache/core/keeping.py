@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from gcache.core.policy import Step
     from gcache.core.troubles import Troubles
+    from gcache.core.use_case import UseCase
     from gcache.core.visit import Visit
 
 
@@ -74,21 +75,28 @@ def worth_keeping(visit: Visit, loaded: Loaded, troubles: Troubles) -> Any:
     if error is not None:
         if not isinstance(error, rules.exceptions):
             return MISSING
-        visit.steps = _said(visit.steps, visit.config.exception_ttl_sec)
+        visit.steps = said_of(visit.steps, visit.config.exception_ttl_sec)
         value = Raised(once_more(error))
-    elif is_used_up(value):
-        troubles.used_up(use_case, value)
+    elif not is_worth(use_case, value, troubles):
         return MISSING
-    elif rules.cache_if is not None:
-        try:
-            if not rules.cache_if(value):
-                return MISSING
-        except Exception as doubt:  # what cannot be judged is served, and not kept
-            troubles.not_judged(use_case, doubt)
-            return MISSING
     if loaded.said is not None:
-        visit.steps = _said(visit.steps, loaded.said)
+        visit.steps = said_of(visit.steps, loaded.said)
     return value if visit.steps else MISSING
+
+
+def is_worth(use_case: UseCase, value: object, troubles: Troubles) -> bool:
+    """Tell whether a value that was loaded is to be kept, and can be."""
+    if is_used_up(value):
+        troubles.used_up(use_case, value)
+        return False
+    cache_if = use_case.rules.cache_if
+    if cache_if is None:
+        return True
+    try:
+        return bool(cache_if(value))
+    except Exception as doubt:  # what cannot be judged is served, and not kept
+        troubles.not_judged(use_case, doubt)
+        return False
 
 
 def is_used_up(value: object) -> bool:
@@ -130,7 +138,7 @@ def copying(find: Callable[[str, float], Entry | None]) -> Callable[[str, float]
     return find_and_copy
 
 
-def _said(steps: tuple[Step, ...], said: float | GCacheKeyConfig) -> tuple[Step, ...]:
+def said_of(steps: tuple[Step, ...], said: float | GCacheKeyConfig) -> tuple[Step, ...]:
     """Return the layers that keep an entry of which this was said, with their TTLs."""
     if isinstance(said, GCacheKeyConfig):
         changed = [step._replace(ttl=said.ttl(step.tier.name) or 0) for step in steps]

@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import TYPE_CHECKING, NamedTuple
 
 from gcache.core import loading as limits
-from gcache.core.bulk import Write
 from gcache.core.events import Disabled, Miss
 from gcache.core.flights import Flight, Leading
-from gcache.core.keeping import Loaded, is_used_up, outcome_of, shared, worth_keeping
+from gcache.core.keeping import Loaded, is_used_up, is_worth, said_of, shared
 from gcache.core.missing import MISSING
 from gcache.core.runtime import Outcome
 from gcache.core.visit import Call
 from gcache.errors import NoMapping
 
 if TYPE_CHECKING:
+    from gcache.core.asked import Asked
     from gcache.core.authority import Authority
     from gcache.core.bulk import Bulk
-    from gcache.core.entries import Kept
+    from gcache.core.entries import Entry, Kept
     from gcache.core.flights import Flights, Ticket
     from gcache.core.loading import Loading
     from gcache.core.routes import Routes
-    from gcache.core.runtime import Operation, Runtime
+    from gcache.core.runtime import Runtime
     from gcache.core.storing import Storing
     from gcache.core.surroundings import Surroundings
     from gcache.core.use_case import UseCase
     from gcache.core.visit import Visit
-
-
-class Asked:
-    """What a caller asks for: a call for each entry, in their order, all but those that `values` has.
-
-    `ids` are the ids as the caller wrote them, by the names of the calls, and `load` makes of a list of
-    them the run of the source that brings their values. `values` take what the calls come to, by name.
-    """
-
-    __slots__ = ("calls", "ids", "is_counted", "load", "use_case", "values")
-
-    def __init__(
-        self,
-        use_case: UseCase,
-        calls: Sequence[Call],
-        ids: Mapping[str, Any],
-        load: Callable[[list[Any]], Operation[[], Any]],
-        values: dict[str, Any],
-    ) -> None:
-        self.use_case = use_case
-        self.calls = calls
-        self.ids = ids
-        self.load = load
-        self.values = values
-        self.is_counted = False
 
 
 class _Trip(NamedTuple):
@@ -136,17 +113,19 @@ class Many:
         return straight, visits
 
     def _take_hits(self, asked: Asked, found: Mapping[Visit, Kept]) -> None:
-        copies = asked.use_case.rules.copies
+        values, copies = asked.values, asked.use_case.rules.copies
         for visit, kept in found.items():
-            asked.values[visit.call.name] = outcome_of(kept.entry, copies).value
+            value = kept.entry.value
+            values[visit.call.name] = deepcopy(value) if copies else value
 
     def _count(self, asked: Asked, found: Mapping[Visit, Kept], missing: Sequence[Visit]) -> None:
         use_case, asked.is_counted = asked.use_case, True
-        for visit, kept in found.items():
-            use_case.tally(visit.steps[kept.depth].tier.name).hits += 1.0
-        for visit in missing:
-            last = visit.steps[-1].tier.name
-            self._recorder.record(Miss(use_case.name, use_case.key_type, last, visit.reason))
+        hits = Counter([visit.steps[kept.depth].tier for visit, kept in found.items()])
+        for tier, calls in hits.items():
+            use_case.tally(tier.name).hits += calls
+        misses = Counter([(visit.steps[-1].tier.name, visit.reason) for visit in missing])
+        for (layer, reason), calls in misses.items():
+            self._recorder.record(Miss(use_case.name, use_case.key_type, layer, reason, calls))
 
     async def _bring(
         self, runtime: Runtime, asked: Asked, to_share: dict[Visit, Ticket], alone: list[Call]
@@ -180,9 +159,9 @@ class Many:
     ) -> Exception | None:
         """Load all at once. What is loaded `alone` is neither shared nor stored."""
         whole = Flight(None)
-        for trip in mine:
-            trip.flight.waits_for = {whole}
-            trip.flight.is_bulk = True
+        ahead = {whole}
+        for _, _, flight in mine:
+            flight.waits_for, flight.is_bulk = ahead, True
         try:
             names = {trip.visit.call.name for trip in mine}.union(call.name for call in alone)
             began = self._now()
@@ -191,8 +170,7 @@ class Many:
             await self._arrive(runtime, asked, mine, loaded, began)
         finally:
             whole.land(None)
-            for _, ticket, flight in mine:
-                ticket.retire(flight)
+            self._flights.retire_all([(ticket, flight) for _, ticket, flight in mine])
         return loaded.outcome.error
 
     async def _load(self, runtime: Runtime, asked: Asked, calls: Sequence[Call]) -> Loaded:
@@ -225,39 +203,40 @@ class Many:
         now, copies = self._now(), asked.use_case.rules.copies
         await self._bulk.store(runtime, writes, now, self._bulk.near)
         for visit, ticket, flight in mine:
-            flight.is_absent = visit.call.name not in asked.values
-            if flight.is_absent:  # who waits for it must not board it again while others are written
+            value = asked.values.get(visit.call.name, MISSING)
+            if value is MISSING:  # who waits for it must not board it again while others are written
+                flight.is_absent = True
                 ticket.retire(flight)
             else:
-                flight.land(shared(Outcome(asked.values[visit.call.name]), copies))
+                outcome = Outcome(value)
+                flight.land(shared(outcome, copies) if copies else outcome)
         await self._bulk.store(runtime, writes, now, self._bulk.far)
         for visit in refused:
             await self._storing.forget(runtime, visit, [step.tier for step in visit.steps])
 
     def _writes(
         self, asked: Asked, mine: Sequence[_Trip], loaded: Loaded, began: float
-    ) -> tuple[list[Write], list[Visit]]:
+    ) -> tuple[dict[Visit, Entry], list[Visit]]:
         """Return what to store, and the visits whose older entries are not to stay, either."""
-        writes: list[Write] = []
+        entries: dict[Visit, Entry] = {}
         refused: list[Visit] = []
-        now, shortening = self._now(), 0.0
+        use_case, now, shortening = asked.use_case, self._now(), 0.0
         for visit, _, flight in mine:
             if flight.is_void:
                 continue
+            if loaded.said is not None:
+                visit.steps = said_of(visit.steps, loaded.said)
             value = asked.values.get(visit.call.name, MISSING)
-            one = Loaded(Outcome(value), loaded.seconds, loaded.said)
-            kept = MISSING if value is MISSING else worth_keeping(visit, one, self._troubles)
-            if kept is MISSING:
+            if value is MISSING or not is_worth(use_case, value, self._troubles) or not visit.steps:
                 if visit.kept is not None:
                     refused.append(visit)
                 continue
             if loaded.said is not None and self._authority is not None:
                 self._authority.expect(visit)
             visit.shortening = shortening
-            entry = self._storing.entry(visit, kept, began, loaded.seconds, now)
+            entries[visit] = self._storing.entry(visit, value, began, loaded.seconds, now)
             shortening = visit.shortening
-            writes.append(Write(visit, entry, visit.steps))
-        return writes, refused
+        return entries, refused
 
     async def _wait(
         self,

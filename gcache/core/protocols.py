@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from gcache.core.optional import BulkAdder as BulkAdder
+from gcache.core.optional import EpochRetirer as EpochRetirer
+from gcache.core.optional import OpenLayer as OpenLayer
+from gcache.core.optional import Place as Place
+from gcache.core.optional import ScrapedSink as ScrapedSink
+from gcache.core.optional import StaleKeeper as StaleKeeper
 
 if TYPE_CHECKING:
-    from gcache.core.entries import Entry, Generation, Kept
+    from gcache.core.entries import Entry
     from gcache.core.events import Event
     from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.keys import GCacheKey
@@ -122,91 +129,6 @@ class InProcessLayer(CacheLayer["Entry"], Protocol):
         ...
 
 
-class Place(Protocol):
-    """Where a layer keeps one entry, with what a hit needs of it. Read without a lock.
-
-    So whoever replaces an entry puts another place there.
-    """
-
-    deadline: float
-    """The reading of `time.monotonic` from which on `find` does not return the entry."""
-
-    value: Any
-
-    generation: Generation
-
-    visited: bool
-    """Set to True by whoever answers with the entry: the layer is not told of a hit otherwise."""
-
-
-class OpenLayer(Protocol):
-    """An in-process layer that lets cached functions look into its mapping, and so spare the call of `find`.
-
-    Optional. Without it, and where copies of values are given out, `find` is called.
-    """
-
-    @property
-    def lookup(self) -> Callable[[str], Place | None] | None:
-        """What returns the place of a key, also one whose life is over; None to have `find` called.
-
-        Read once for each function, when it is decorated: what it returned has to stay good.
-        """
-        ...
-
-
-class StaleKeeper(Protocol):
-    """An in-process layer that keeps entries beyond their lives, for use cases that ask for it.
-
-    Optional. Without it, what has expired is not served from this layer, nothing is renewed ahead of its end,
-    and exceptions are not kept.
-    """
-
-    def keep(self, key: str, entry: Entry, ttl: float, ahead_sec: float, stale_sec: float) -> None:
-        """Do what `put` does for one entry, which lives for `ttl` seconds and is kept for `stale_sec` more.
-
-        `find` does not return it in the last `ahead_sec` seconds of its life.
-        """
-        ...
-
-    def find_kept(self, key: str, now: float) -> Kept | None:
-        """Return the entry under `key` for as long as it is kept, with what is left of its life at `now`."""
-        ...
-
-
-class BulkAdder(Protocol):
-    """A layer that can add many keys in one round trip, as the authority of `cached_many` should.
-
-    Optional. Without it core adds one key after the other. `aadd_many` is the same for an `AsyncCacheLayer`.
-    """
-
-    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
-        """Do what `add` does for each of `items`, each by itself; return what it would, in their order.
-
-        Called with one item or more. May raise anything, also when some were stored: core takes it that none
-        were, and stores no entry under them.
-        """
-        ...
-
-
-class EpochRetirer(Protocol):
-    """A layer that can retire an epoch in one step, as the authority of many processes should.
-
-    Optional. Without it core reads the key and then acts, which can cut a hold short that another
-    process set in between. `aretire` is the same for an `AsyncCacheLayer`.
-    """
-
-    def retire(self, key: str, holder: str, ttl: float) -> None:
-        """Make sure that no epoch stands under `key`, and that `holder` holds it for `ttl` seconds.
-
-        A hold is stored as `h`, followed by `<holder>:<end>;` for each that holds, with its end in
-        milliseconds of Unix time by the layer's own clock; the key lives until the last of them. What
-        does not begin with `h` goes. Other holders stay until their ends, and a holder's own hold is
-        never shortened but with `ttl` 0, which ends it. With `ttl` 0 the holder "", which is nobody,
-        ends nothing. `gcache.core.epochs.retired` says the same in Python.
-        """
-        ...
-
-
 class Subscription(Protocol):
     """What is published on one channel of a bus, from the moment on at which this was made."""
 
@@ -276,15 +198,6 @@ class MetricsSink(Protocol):
 
     def record(self, event: Event) -> None:
         """Take one event, quickly, from any thread. What it raises is logged once and goes no further."""
-        ...
-
-
-@runtime_checkable
-class ScrapedSink(Protocol):
-    """A sink that is read at times of somebody else's choosing. Optional, beside `MetricsSink`."""
-
-    def before_collect(self, callback: Callable[[], object]) -> None:
-        """Call `callback` before each reading, so that sums which are due are in it."""
         ...
 
 

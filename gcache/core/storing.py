@@ -33,7 +33,8 @@ class Storing:
         self, visit: Visit, value: Any, began: float, load_sec: float = 0.0, now: float | None = None
     ) -> Entry:
         """Return the entry of a load that began at `began` and has ended at `now` (Unix time)."""
-        expires = (self._now() if now is None else now) + max(self._ttl(visit, step) for step in visit.steps)
+        longest = max([step.ttl for step in visit.steps])
+        expires = (self._now() if now is None else now) + longest * self._shortening(visit)
         load_sec = load_sec if visit.config.refresh_ahead else 0.0
         return Entry(value, began, expires, visit.epoch, visit.generation, load_sec)
 
@@ -64,7 +65,7 @@ class Storing:
         """Return for how long a layer is to keep an entry from `now` on, 0 or less if it is not to."""
         if visit.unwritable or step.tier in visit.failed or not visit.generation.alive:
             return 0.0
-        return lifetime(self._ttl(visit, step), entry.expires, now)
+        return lifetime(step.ttl * self._shortening(visit), entry.expires, now)
 
     async def forget(self, runtime: Runtime, visit: Visit, tiers: Sequence[Tier]) -> None:
         """Have layers that refused an entry not go on with an older one."""
@@ -109,8 +110,8 @@ class Storing:
             return None
         return await tier.attempt(runtime, "put", {name: entry}, life_sec)
 
-    def _ttl(self, visit: Visit, step: Step) -> float:
-        """Return for how long a layer keeps entries of this visit: chance makes it shorter, never longer."""
+    def _shortening(self, visit: Visit) -> float:
+        """Return what is left of the TTLs of this visit: chance makes them shorter, never longer."""
         if not visit.shortening:
             visit.shortening = 1 - visit.config.ttl_jitter * self._chance()
-        return step.ttl * visit.shortening
+        return visit.shortening

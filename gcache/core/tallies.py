@@ -8,30 +8,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from gcache.core.events import Disabled, Get, Hit, Serialization
+from gcache.core.events import Disabled, Get, Hit, Serialization, Size
 
 if TYPE_CHECKING:
     from gcache.core.events import Event
     from gcache.core.use_case import UseCase
 
+Figure = TypeVar("Figure", int, float)
+
 MOST_FIGURES = 250_000  # of a kind; while a sink does not come back the oldest go
 
 
 class Tally:
-    """What one layer did for one use case: hits, and how many seconds each read, dump and load took.
+    """What one layer did for one use case: hits, how many seconds each read, dump and load took, and sizes.
 
     `hits` only grows, and is a float because adding to one is cheaper than making the next int.
     """
 
-    __slots__ = ("delivered", "dumps", "hits", "loads", "reads")
+    __slots__ = ("delivered", "dumps", "hits", "loads", "reads", "sizes")
 
     def __init__(self) -> None:
         self.hits = self.delivered = 0.0
         self.reads: deque[float] = deque(maxlen=MOST_FIGURES)
         self.dumps: deque[float] = deque(maxlen=MOST_FIGURES)
         self.loads: deque[float] = deque(maxlen=MOST_FIGURES)
+        self.sizes: deque[int] = deque(maxlen=MOST_FIGURES)
 
     def take(self, use_case: str, key_type: str, layer: str) -> Iterator[Event]:
         """Yield what came up since the last time."""
@@ -41,6 +44,8 @@ class Tally:
             yield Serialization(use_case, key_type, layer, "dump", dumps)
         if loads := _taken(self.loads):
             yield Serialization(use_case, key_type, layer, "load", loads)
+        if sizes := _taken(self.sizes):
+            yield Size(use_case, key_type, layer, sizes)
         hits = self.hits
         if new := hits - self.delivered:
             self.delivered = hits
@@ -53,7 +58,7 @@ def sums_of(use_case: UseCase) -> list[Event]:
     events: list[Event] = []
     if use_case.tallies:
         for layer, tally in tuple(use_case.tallies.items()):
-            if tally.reads or tally.hits != tally.delivered or tally.dumps or tally.loads:
+            if tally.reads or tally.hits != tally.delivered or tally.dumps or tally.loads or tally.sizes:
                 events.extend(tally.take(name, key_type, layer))
     hits, bypassed = use_case.hits, use_case.bypassed
     if new := hits - use_case.hits_delivered:
@@ -65,6 +70,6 @@ def sums_of(use_case: UseCase) -> list[Event]:
     return events
 
 
-def _taken(figures: deque[float]) -> tuple[float, ...]:
+def _taken(figures: deque[Figure]) -> tuple[Figure, ...]:
     """Take out what is there now; what is added meanwhile stays for the next time."""
     return tuple([figures.popleft() for _ in range(len(figures))])

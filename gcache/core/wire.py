@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Entry, Generation, Raised
-from gcache.core.envelope import Sealed, Unreadable, open_sealed, plain_payload, seal
-from gcache.core.events import Size
+from gcache.core.envelope import Unreadable, open_sealed, plain_payload, seal
 from gcache.core.missing import MISSING
 from gcache.core.raised import dumped, loaded
 from gcache.errors import UntrustedType
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gcache.core.surroundings import Surroundings
     from gcache.core.tallies import Tally
     from gcache.core.tiers import Tier
+    from gcache.core.use_case import UseCase
     from gcache.core.visit import Call
 
 
@@ -33,23 +34,30 @@ class Wire:
 
         Return None if its serializer refuses the value.
         """
-        use_case, value = call.use_case, entry.value
-        is_raised = isinstance(value, Raised)
-        started = self._clock()
-        try:
-            if is_raised:
-                payload = dumped(value.error, use_case.serializer, use_case.rules.exceptions)
-            else:
-                payload = use_case.serializer.dump(value)
-            use_case.tally(tier.name).dumps.append(self._clock() - started)
-            self._recorder.keep_delivering()  # the load may have outlasted who was delivering
-            sealed = Sealed(payload, entry.began, expires, entry.epoch, entry.load_sec, stale_sec, is_raised)
-            data = seal(sealed, call.name, use_case.serializer.identity)
-        except Exception as error:  # a value that cannot travel is served all the same
-            self._troubles.refused(use_case, tier, error)
-            return None
-        self._recorder.record(Size(use_case.name, use_case.key_type, tier.name, len(data)))
-        return data
+        return self.pack_all(call.use_case, tier, {call.name: entry}, expires, stale_sec).get(call.name)
+
+    def pack_all(
+        self, use_case: UseCase, tier: Tier, entries: Mapping[str, Entry], expires: float, stale_sec: float
+    ) -> dict[str, bytes]:
+        """Return the bytes of entries by their keys, as `pack` does, but for those that are refused."""
+        serializer, tally, clock = use_case.serializer, use_case.tally(tier.name), self._clock
+        packed: dict[str, bytes] = {}
+        for name, entry in entries.items():
+            value, is_raised = entry.value, type(entry.value) is Raised
+            started = clock()
+            try:
+                if is_raised:
+                    payload = dumped(value.error, serializer, use_case.rules.exceptions)
+                else:
+                    payload = serializer.dump(value)
+                tally.dumps.append(clock() - started)
+                sealed = (payload, entry.began, expires, entry.epoch, entry.load_sec, stale_sec, is_raised)
+                packed[name] = seal(sealed, name, serializer.identity)
+            except Exception as error:  # a value that cannot travel is served all the same
+                self._troubles.refused(use_case, tier, error)
+        tally.sizes.extend(map(len, packed.values()))
+        self._recorder.keep_delivering()  # the load may have outlasted who was delivering
+        return packed
 
     def plain(self, call: Call, tally: Tally, data: bytes | None, epoch: bytes | None) -> Any:
         """Return the value in `data` if nothing about it is special; MISSING for all else."""

@@ -31,7 +31,6 @@ from gcache.instrumentation._handlers import (
     counted,
     labelled,
     measured,
-    missed,
     switched,
     timed,
 )
@@ -71,7 +70,7 @@ class Families:
         hits = self._counter("hits", Hit._fields[:-1], "Calls that a layer answered.")
         misses = self._counter(
             "misses",
-            Miss._fields,
+            Miss._fields[:-1],
             "Calls that no layer answered, by the last one asked and the reason it gave.",
         )
         disabled = self._counter(
@@ -94,7 +93,7 @@ class Families:
         return {
             Hit: answered(requests, hits),
             Disabled: answered(requests, disabled),
-            Miss: missed(requests, misses),
+            Miss: answered(requests, misses),
             Error: counted(lambda event: labelled(errors, (*event[:-1], _flag(event.in_fallback))).inc),
             Load: measured(lambda labels: labelled(load, labels).observe),
             Stale: counted(lambda event: labelled(stale, event).inc),
@@ -127,7 +126,7 @@ class Families:
         return {
             Get: timed(lambda labels: labelled(get, labels)),
             Serialization: timed(lambda labels: labelled(serialization, labels)),
-            Size: measured(lambda labels: labelled(size, labels).observe),
+            Size: timed(lambda labels: labelled(size, labels)),
             Entries: measured(lambda labels: labelled(entries, labels).set),
             Skipping: switched(is_open, opened),
         }

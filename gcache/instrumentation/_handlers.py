@@ -44,8 +44,9 @@ def answered(requests: Counter, outcomes: Counter) -> Handler:
     """Count calls in both families: they are requests, and they had this outcome."""
     children: dict[tuple[str, ...], tuple[Handler, Handler]] = {}
 
-    def handle(event: Hit | Disabled) -> None:
-        labels, count = event[:3], event[3]
+    def handle(event: Hit | Miss | Disabled) -> None:
+        *_, count = event
+        labels = event[:-1]
         try:
             request, outcome = children[labels]
         except KeyError:
@@ -53,22 +54,6 @@ def answered(requests: Counter, outcomes: Counter) -> Handler:
             children[labels] = request, outcome
         request(count)
         outcome(count)
-
-    return handle
-
-
-def missed(requests: Counter, misses: Counter) -> Handler:
-    """Count a call in both families, as `answered` does."""
-    children: dict[Miss, tuple[Callable[[], None], Callable[[], None]]] = {}
-
-    def handle(event: Miss) -> None:
-        try:
-            request, miss = children[event]
-        except KeyError:
-            request, miss = labelled(requests, event[:2]).inc, labelled(misses, event).inc
-            children[event] = request, miss
-        request()
-        miss()
 
     return handle
 
@@ -91,7 +76,7 @@ def measured(child_of: Callable[[tuple[str, ...]], Handler]) -> Handler:
     """Hand on the amount that is the last field; `child_of` makes what takes those with the same labels."""
     children: dict[tuple[str, ...], Handler] = {}
 
-    def handle(event: Load | Size | Entries) -> None:
+    def handle(event: Load | Entries) -> None:
         labels = event[:-1]
         try:
             child = children[labels]
@@ -106,7 +91,7 @@ def timed(child_of: Callable[[tuple[str, ...]], Histogram]) -> Handler:
     """Hand on the amounts in the last field; `child_of` makes what takes those with the same labels."""
     children: dict[tuple[str, ...], Handler] = {}
 
-    def handle(event: Get | Serialization) -> None:
+    def handle(event: Get | Serialization | Size) -> None:
         labels = event[:-1]
         try:
             child = children[labels]

@@ -353,6 +353,61 @@ class RetireKeepsTheEpoch(Store):
             super().retire(key, holder, ttl)
 
 
+class AddsManyInTheOrderOfNames(LineLayer):
+    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        return super().add_many(dict(sorted(items.items())), ttl)
+
+
+class AddsManyOrNone(Store):
+    def add_many(self, items: Mapping[str, str], ttl: float) -> list[bool]:
+        are_free = not any(self.get(list(items)))
+        if are_free:
+            self.put(items, ttl)
+        return [are_free] * len(items)
+
+
+class AddsManyOverOld(Store):
+    def add_many(self, items: Mapping[str, str], ttl: float) -> list[bool]:
+        told = super().add_many(items, ttl)
+        self.put(items, ttl)
+        return told
+
+
+class AddsManyToTheDeleted(Store):
+    """Knows what it has added, and does not look whether it is still there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: set[str] = set()
+
+    def put(self, items: Mapping[str, str], ttl: float) -> None:
+        self._known |= set(items)
+        super().put(items, ttl)
+
+    def add_many(self, items: Mapping[str, str], ttl: float) -> list[bool]:
+        told = [key not in self._known for key in items]
+        self.put({key: value for (key, value), new in zip(items.items(), told, strict=True) if new}, ttl)
+        return told
+
+
+class AddsOnePageOfMany(LineLayer):
+    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        super().add_many(dict(list(items.items())[:100]), ttl)
+        return [True] * len(items)
+
+
+class AddsManyForEver(Store):
+    def add_many(self, items: Mapping[str, str], ttl: float) -> list[bool]:
+        return super().add_many(items, 1_000_000)
+
+
+class AddsManyInTwoSteps(LineLayer):
+    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        told = [value is None for value in self.get(list(items))]
+        self.put({key: value for (key, value), new in zip(items.items(), told, strict=True) if new}, ttl)
+        return told
+
+
 class SharesOverAFork(LineLayer):
     def __init__(self, host: str, port: int, timeout_sec: float | None = 0.5) -> None:
         super().__init__(host, port, timeout_sec)

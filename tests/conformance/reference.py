@@ -50,6 +50,9 @@ class Store:
             self.put({key: value}, ttl)
         return is_free
 
+    def add_many(self, items: Mapping[str, str], ttl: float) -> list[bool]:
+        return [self.add(key, value, ttl) for key, value in items.items()]
+
     def delete(self, keys: Sequence[str]) -> int:
         there = sum(self._find(key) is not None for key in set(keys))
         for key in keys:
@@ -171,6 +174,12 @@ class LineLayer:
         told: bool = self.ask("add", _checked(key), _text(value), ttl)
         return told
 
+    def add_many(self, items: Mapping[str, bytes], ttl: float) -> Sequence[bool]:
+        told: list[bool] = self.ask(
+            "add_many", {_checked(key): _text(value) for key, value in items.items()}, ttl
+        )
+        return told
+
     def delete(self, keys: Sequence[str]) -> int:
         removed: int = self.ask("delete", list(keys))
         return removed
@@ -234,6 +243,9 @@ class AwaitedLayer:
 
     async def aadd(self, key: str, value: bytes, ttl: float) -> Any:
         return await self.run("add", key, value, ttl)
+
+    async def aadd_many(self, items: Mapping[str, bytes], ttl: float) -> Any:
+        return await self.run("add_many", items, ttl)
 
     async def adelete(self, keys: Sequence[str]) -> Any:
         return await self.run("delete", keys)

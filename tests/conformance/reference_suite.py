@@ -21,6 +21,7 @@ class ReferenceSuite(CacheLayerSuite):
 
     survives_restart = True
     atomic_retire = True
+    bulk_add = True
     pickles = True
     controlled_clock = True
     faults = True

@@ -25,6 +25,7 @@ _DECLARED = (
     "survives_restart",
     "authority",
     "atomic_retire",
+    "bulk_add",
     "counts_clears",
     "pickles",
     "max_key_bytes",

@@ -23,6 +23,7 @@ class TestRedisLayer(CacheLayerSuite):
 
     sides = ("sync", "async")
     atomic_retire = True
+    bulk_add = True
     survives_restart = True
     faults = True
 
@@ -44,6 +45,7 @@ class TestRedisLayerOnACluster(CacheLayerSuite):
 
     sides = ("sync", "async")
     atomic_retire = True
+    bulk_add = True
     survives_restart = True
 
     @pytest.fixture

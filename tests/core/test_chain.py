@@ -264,10 +264,10 @@ class TestRead:
         assert [
             Miss(*use_case, "remote", "absent"),
             Load(*use_case, 0.0),
-            Size(*use_case, "remote", size),
             Get(*use_case, "remote", (0.0,) * 4),
             Serialization(*use_case, "remote", "dump", (0.0,)),
             Serialization(*use_case, "remote", "load", (0.0,) * 3),
+            Size(*use_case, "remote", (size,)),
             Hit(*use_case, "remote", 3),
         ] == recorded.events
 

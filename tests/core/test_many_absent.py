@@ -41,8 +41,8 @@ def boardings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     board = Ticket.board
 
     def counted(ticket: Ticket, generation: Any) -> Any:
-        if ticket._key.startswith("urn:"):
-            boarded.append(ticket._key)
+        if ticket.key.startswith("urn:"):
+            boarded.append(ticket.key)
         if len(boarded) > _MANY_BOARDINGS:
             raise RecursionError("it boards again and again")
         return board(ticket, generation)

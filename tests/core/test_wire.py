@@ -76,7 +76,7 @@ class TestUnreadable:
     def test_no_epoch_of_ours(
         self, make_gcache: Callable[..., GCache], side: Any, remote: Any, recorded: Recorded, epoch: Any
     ) -> None:
-        """An entry counts for nothing beside an epoch that nobody has planted, even if it carries the same."""
+        """An entry counts for nothing beside an epoch that nobody planted, even if it carries the same."""
         gcache = make_gcache(layers=[remote], serializer=JsonSerializer())
         get_user = side.cached(gcache, Source(), track_for_invalidation=True)
         key = get_user.key(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from gcache.core.many import Asked
+from gcache.core.asked import Asked
 from gcache.core.visit import Call
 from tests.sim.actor import moment
 from tests.sim.actors import _check, add_cancellation, add_eviction, add_reader, add_writer

@@ -23,6 +23,7 @@ from typing import Any
 from weakref import WeakSet, ref
 
 from gcache.backends._slots import EntrySlot, FullEntrySlot, TrackedEntrySlot
+from gcache.core.asked import Asked
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
 from gcache.core.bulk import Bulk, _Passing
@@ -39,7 +40,7 @@ from gcache.core.leases import Leases
 from gcache.core.listener import Listener
 from gcache.core.loading import Loading
 from gcache.core.lookup import Lookup
-from gcache.core.many import Asked, Many
+from gcache.core.many import Many
 from gcache.core.missing import Missing
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
@@ -210,8 +211,8 @@ class _Describer:
 
     def _collection(self, thing: Any, kind: type) -> object:
         if kind is Ticket:
-            landed = thing._flights._landed.get(thing._key)
-            return thing._key, landed is not None and landed.landing > thing._since
+            landed = thing._flights._landed.get(thing.key)
+            return thing.key, landed is not None and landed.landing > thing._since
         if kind is list or isinstance(thing, tuple):
             return tuple([self._of(part) for part in thing])
         if kind is dict:

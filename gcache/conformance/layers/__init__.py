@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gcache.conformance.layers.authority import Authority
 from gcache.conformance.layers.bounds import Bounds
+from gcache.conformance.layers.bulk_adding import BulkAdding
 from gcache.conformance.layers.expiry import Expiry
 from gcache.conformance.layers.faults import Faults
 from gcache.conformance.layers.lifecycle import Lifecycle
@@ -14,7 +15,7 @@ from gcache.conformance.layers.writing import Adding, Removing
 
 
 class CacheLayerSuite(
-    Values, Expiry, Adding, Removing, Retiring, Lifecycle, Bounds, Model, Authority, Faults
+    Values, Expiry, Adding, BulkAdding, Removing, Retiring, Lifecycle, Bounds, Model, Authority, Faults
 ):
     """All that a layer promises. Give it the fixture `make_layer`, and declare what the layer can do.
 

@@ -49,6 +49,9 @@ class LayerPart(Suite):
     atomic_retire: ClassVar[bool] = False
     """It has `retire`, in one step. Without it, one invalidation can cut another one's hold short."""
 
+    bulk_add: ClassVar[bool] = False
+    """It has `add_many`, in one round trip. Without it, `cached_many` plants one epoch after the other."""
+
     counts_clears: ClassVar[bool] = True
     """`clear` returns how many entries it removed. One that cannot know returns 0."""
 
