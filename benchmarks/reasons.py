@@ -13,11 +13,6 @@ _FAR = (
 )
 
 REASONS: Mapping[str, str] = {
-    "key: the same, percent-encoded": (
-        "An id out of an object and an adapter are two calls of the application's own functions, about "
-        "120 ns; each of the two texts is then found to need escaping by a search, about 150 ns, "
-        "before it is looked up among those that were escaped before."
-    ),
     "disabled, async": (
         "A coroutine that does nothing but await another takes 1.49 times a bare call here; the switch "
         "adds 0.08 and the exact count 0.13. A plain function that returns the other's coroutine would "

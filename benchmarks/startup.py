@@ -4,7 +4,7 @@ Each run is an interpreter of its own in a virtual environment that holds gcache
 else, so that no other package's `.pth` file counts. `-I` keeps the working directory, PYTHON* variables
 and the user's site-packages out; the byte code is compiled by the warm-up. What is made once redis is
 imported takes the packages of this environment, with byte code of its own: where nothing may be written
-beside the sources (PYTHONDONTWRITEBYTECODE) each process would compile ours anew, which took four times as long.
+beside the sources (PYTHONDONTWRITEBYTECODE) each process would compile ours anew.
 """
 
 from __future__ import annotations

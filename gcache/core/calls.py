@@ -16,7 +16,7 @@ from inspect import Parameter
 from typing import Any
 
 from gcache.core.keys import UrnKeyBuilder, trusted_key
-from gcache.core.rendering import SHORT, UNSAFE, WORDS, escaped_before, render, render_id, rendered_before
+from gcache.core.rendering import ESCAPED, RENDERED, UNSAFE, WORDS, render, render_id
 from gcache.errors import DecorationError, UnknownArgument
 
 IdArg = str | tuple[str, Callable[[Any], Any]]
@@ -25,15 +25,14 @@ _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: 
 _FEW_DIGITS = range(-(10**9), 10**9)
 # What `render_id` and `render` return, for what is common without a call of them.
 _ID = (
-    "<value> if _gc_type(<first>) is str and (<value>.isalnum() or not _gc_unsafe(<value>)) "
-    "or (_gc_t := _gc_type(<value>)) is int "
-    "else _gc_escaped(<value>) if _gc_t is str and _gc_len(<value>) <= _gc_short "
+    "<value> if _gc_type(<first>) is str and <value>.isalnum() or (_gc_t := _gc_type(<value>)) is int "
+    "else (_gc_known(<value>) or (_gc_escaped[<value>] if _gc_unsafe(<value>) else <value>)) if _gc_t is str "
     "else _gc_render_id(<value>)"
 )
 _ARGUMENT = (
     "<value> if (_gc_t := _gc_type(<first>)) is str and <value>.isidentifier() "
     "and <value> not in _gc_words or _gc_t is int "
-    "else _gc_rendered(<value>) if _gc_t is str and _gc_len(<value>) <= _gc_short "
+    "else _gc_rendered[<value>] if _gc_t is str "
     "else _gc_true if <value> is True else _gc_false if <value> is False else _gc_none if <value> is None "
     "else _gc_render(<value>)"
 )
@@ -158,15 +157,14 @@ class Shape:
             **{f"adapter_{name}": adapter for name, adapter in self.adapters.items()},
             "render_id": render_id,
             "render": render,
-            "escaped": escaped_before,
-            "rendered": rendered_before,
-            "short": SHORT,
-            "len": len,
+            "unsafe": UNSAFE.search,
+            "known": ESCAPED.get,
+            "escaped": ESCAPED,
+            "rendered": RENDERED,
             "true": "True",
             "false": "False",
             "none": "None",
             **{f"text_{place}": render(self.parameters[place].default) for place in self._texts.values()},
-            "unsafe": UNSAFE.search,
             "words": WORDS,
             "make": trusted_key,
             "type": type,
