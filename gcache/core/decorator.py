@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
@@ -14,7 +13,6 @@ from gcache.core.keeping import Saying, copying, outcome_of
 from gcache.core.methods import VERBS, Method
 from gcache.core.missing import MISSING, Missing
 from gcache.core.runtime import Operation, is_awaited
-from gcache.core.shadows import sampling
 from gcache.core.visit import FunctionCall
 from gcache.errors import DecorationError, UntrackedUseCase
 
@@ -44,6 +42,7 @@ _WRAPPER = """\
     return {await}_gc_beyond(({positional}), {{keywords}})
 """
 _FIND = """\
+            _gc_find = _gc_case.find
             _gc_entry = _gc_find({key}, _gc_now)
             if _gc_entry is not None and _gc_entry.generation.alive:
                 _gc_value = _gc_entry.value
@@ -51,6 +50,7 @@ _FIND = """\
                 return _gc_value"""
 # What `find` does, without a call of it.
 _LOOK_UP = """\
+            _gc_find = _gc_case.find
             _gc_slot = _gc_find({key})
             if _gc_slot is not None and _gc_slot.deadline > _gc_now:
                 if _gc_slot.generation.alive:
@@ -235,7 +235,7 @@ class Behind:
 def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     """Return `shape`'s function behind the cache, as a function, or as a method if it has a receiver."""
     behind = Behind(engine, use_case, shape)
-    look, find = _finding(engine, use_case)
+    look = _look(engine, use_case)
     wrapper = shape.wrapper(
         _WRAPPER.replace("{async}", "async " if behind.is_async else "")
         .replace("{await}", "await " if behind.is_async else "")
@@ -243,48 +243,30 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
         shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
         {
             "enabled": engine.enabled.get,
-            "case": use_case,
-            "key_type": use_case.key_type,
-            "use_case": use_case.name,
-            "tracked": use_case.tracked,
-            "source": shape.function,
             "clock": engine.clock,
-            "Exception": Exception,
-            "find": find,
+            "case": use_case,
+            "source": shape.function,
             "build": engine.keys.build,
             "beyond": behind.abeyond if behind.is_async else behind.beyond,
         },
     )
-    use_case.draw = _drawing(wrapper, shape.inner("find"), find)
     side = "a" if behind.is_async else ""
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
     return wrapper if shape.receiver is None else Method(wrapper)
 
 
-def _finding(engine: Engine, use_case: UseCase) -> tuple[str, Callable[..., Any]]:
-    """Return how the wrapper looks into memory, and what it calls to do so."""
+def _look(engine: Engine, use_case: UseCase) -> str:
+    """Return how the wrapper looks into memory, and tell the use case what with."""
     if engine.memory is None:
-        return _LOOK_UP, _find_nothing
+        return _LOOK_UP  # with what finds nothing
     if use_case.rules.copies:
-        return _FIND, copying(engine.memory.find)
+        use_case.look_with(copying(engine.memory.find))
+        return _FIND
     memory: object = engine.memory  # whose class says it, or else it may be passed on around its own `find`
     lookup: Any = getattr(memory, "lookup", None) if hasattr(memory.__class__, "lookup") else None
-    return (_FIND, engine.memory.find) if lookup is None else (_LOOK_UP, lookup)
-
-
-def _drawing(wrapper: Any, name: str, find: Callable[..., Any]) -> Callable[[float], None]:
-    """Return what has a wrapper, which knows `find` by `name`, leave a percentage of its hits to the chain.
-
-    It does not keep the wrapper alive, since threads hold use cases for as long as an instance lives.
-    """
-    weakly = weakref.ref(wrapper)
-
-    def draw(percent: float) -> None:
-        if (alive := weakly()) is not None:
-            alive.__globals__[name] = sampling(find, percent)
-
-    return draw
+    use_case.look_with(engine.memory.find if lookup is None else lookup)
+    return _FIND if lookup is None else _LOOK_UP
 
 
 def check_cacheable(function: Any) -> None:
@@ -295,7 +277,3 @@ def check_cacheable(function: Any) -> None:
         raise DecorationError(
             f"{names_of(function)[1]} is a generator, which can be run through only once: return a list."
         )
-
-
-def _find_nothing(_key: str) -> None:
-    return None

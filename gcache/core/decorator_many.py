@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
+from gcache.core.calls import NO_EXPRESSION
 from gcache.core.keeping import Saying, copying
 from gcache.core.many import Asked
 from gcache.core.methods import Method
@@ -113,7 +114,7 @@ class BehindMany:
         self.is_async = is_awaited(shape.function)
         self.key = shape.key_maker(use_case.key_type, use_case.name, use_case.tracked)
         listed = "def {name}({parameters}):\n    return [_gc_key({forward}) for {ids} in {ids}]\n"
-        self.keys = shape.wrapper(listed.replace("{ids}", shape.id_name), "", {"key": self.key})
+        self.keys = shape.wrapper(listed.replace("{ids}", shape.id_name), NO_EXPRESSION, {"key": self.key})
         self._find: Callable[[str, float], Entry | None] | None = None
         if engine.memory is not None:
             find = engine.memory.find

@@ -1,0 +1,49 @@
+"""Functions made of source text. Those of one text share their code, so a processor has less to remember.
+
+What is the same for all functions is global to them; what is a function's own is in its closure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from gcache.core.keys import trusted_key
+from gcache.core.rendering import ESCAPED, RENDERED, UNSAFE, WORDS, render, render_id
+
+_MOST_TEXTS = 1_024
+_GLOBALS: dict[str, Any] = {
+    "Exception": Exception,
+    "escaped": ESCAPED,
+    "false": "False",
+    "known": ESCAPED.get,
+    "make": trusted_key,
+    "none": "None",
+    "render": render,
+    "render_id": render_id,
+    "rendered": RENDERED,
+    "true": "True",
+    "type": type,
+    "unsafe": UNSAFE.search,
+    "words": WORDS,
+}
+
+
+def function_of(text: str, prefix: str, own: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return the function that `text` defines by the name of `function`.
+
+    In it that name, the global ones and those of `own` begin with `prefix`.
+    """
+    parameters = ", ".join(f"{prefix}{name}" for name in own)
+    lines = [f"def {prefix}factory({parameters}):", *text.splitlines(), f"return {prefix}function"]
+    function: Callable[..., Any] = _factory("\n    ".join(lines), prefix)(*own.values())
+    return function
+
+
+@lru_cache(maxsize=_MOST_TEXTS)
+def _factory(text: str, prefix: str) -> Callable[..., Any]:
+    namespace = {f"{prefix}{name}": value for name, value in _GLOBALS.items()}
+    exec(compile(text, "<gcache wrapper>", "exec"), namespace)
+    factory: Callable[..., Any] = namespace.pop(f"{prefix}factory")
+    return factory
