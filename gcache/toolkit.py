@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from gcache import instances
 from gcache.assembly import assemble
-from gcache.core.calls import IdArg, Shape
 from gcache.core.checks import number
 from gcache.core.config import GCacheConfig
 from gcache.core.context import Switch
-from gcache.core.decorator import Decorator, check_cacheable, wrap
-from gcache.core.decorator_many import ManyDecorator, check_ids, wrap_many
-from gcache.core.invalidating import Invalidating
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, check_key_type, check_use_case
-from gcache.core.methods import rewrapped
 from gcache.core.protocols import Progress, Serializer
-from gcache.core.rules import rules_of
 from gcache.core.runtime import Operation
 from gcache.core.use_case import UseCase
 from gcache.core.visit import Call
 from gcache.errors import GCacheConfigError
+
+if TYPE_CHECKING:
+    from gcache.core.calls import IdArg
+    from gcache.core.decorated import Decorator, ManyDecorator
+    from gcache.core.invalidating import Invalidating
 
 T = TypeVar("T")
 
@@ -76,6 +75,11 @@ class GCache:
 
         Raises DecorationError or InvalidKey where the function or a name will not do.
         """
+        from gcache.core.calls import Shape
+        from gcache.core.decorator import check_cacheable, wrap
+        from gcache.core.methods import rewrapped
+        from gcache.core.rules import rules_of
+
         rules = rules_of(cache_exceptions, cache_if, isolate)
 
         def decorate(function: Any, is_method: bool = False) -> Any:
@@ -128,6 +132,12 @@ class GCache:
         Raises DecorationError or InvalidKey where the function or a name will not do. The call raises
         NoMapping if the source returns anything else.
         """
+        from gcache.core.calls import Shape
+        from gcache.core.decorator import check_cacheable
+        from gcache.core.decorator_many import check_ids, wrap_many
+        from gcache.core.methods import rewrapped
+        from gcache.core.rules import rules_of
+
         rules = rules_of((), cache_if, isolate)
 
         def decorate(function: Any, is_method: bool = False) -> Any:
@@ -217,6 +227,8 @@ class GCache:
         at most. An authority that cannot be reached does not keep the block from running: the end raises
         InvalidationPending then, as `invalidate` does, or adds a note to what the block raises.
         """
+        from gcache.core.invalidating import Invalidating
+
         return Invalidating(self._engine, key_type, id, _hold_sec(hold_sec))
 
     def flushall(self, progress: Progress | None = None) -> None:

@@ -13,6 +13,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
+from types import CellType
 from typing import Any, TypeAlias, cast
 
 from gcache.core.compiling import function_of
@@ -23,6 +24,7 @@ from gcache.errors import DecorationError, UnknownArgument
 IdArg = str | tuple[str, Callable[[Any], Any]]
 Expression: TypeAlias = tuple[str, dict[str, Any]]
 """Its source, and the values of names in it that begin with `_gc_` there."""
+NOTHING: Mapping[str, Any] = {}
 NO_EXPRESSION: Expression = ("", {})
 
 _RETURN_KEY = "def {name}({parameters}):\n    return {key}"
@@ -77,21 +79,24 @@ class Shape:
 
     def key_maker(self, key_type: str, use_case: str, tracked: bool) -> Callable[..., Any]:
         """Return a function of the same signature that returns the call's GCacheKey."""
-        return self._define(_RETURN_KEY, self._structured(key_type, use_case, tracked), {})
+        return self._define(_RETURN_KEY, self._structured(key_type, use_case, tracked))
 
     def namer(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Callable[..., str]:
         """Return a function of the same signature that returns the string of the call's key."""
         key = self.key_expression(builder, key_type, use_case, tracked)
-        return self._define(_RETURN_KEY, key, {"build": builder.build})
+        return self._define(_RETURN_KEY, key, own={"build": builder.build})
 
-    def wrapper(self, template: str, key: Expression, own: Mapping[str, Any]) -> Callable[..., Any]:
+    def wrapper(
+        self, template: str, key: Expression, own: Mapping[str, Any], shared: Mapping[str, Any] = NOTHING
+    ) -> Callable[..., Any]:
         """Return the function that `template` describes, with the signature and the identity of this one.
 
         In it, `{name}`, `{parameters}`, `{forward}`, `{positional}` and `{keywords}` stand for source text
         of the signature and of passing it on, `{key}` for the expression that gives the key's string. The
-        names of `own` begin with `_gc_` in the template.
+        names of `own`, and those of `shared`, which mean the same for many functions, begin with `_gc_` in
+        the template.
         """
-        wrapper = self._define(template, key, own)
+        wrapper = self._define(template, key, shared, own)
         wrapper.__module__ = self.module
         wrapper.__name__ = getattr(self.function, "__name__", self.qualname.rpartition(".")[2])
         wrapper.__doc__ = self.function.__doc__
@@ -99,6 +104,11 @@ class Shape:
         wrapper.__annotations__ = getattr(self.function, "__annotations__", {})
         wrapper.__wrapped__ = self.function  # type: ignore[attr-defined]
         return wrapper
+
+    def cell(self, wrapper: Any, name: str) -> CellType:
+        """Return where a wrapper of this function keeps one of its own values."""
+        cell: CellType = wrapper.__closure__[wrapper.__code__.co_freevars.index(f"{self._own}{name}")]
+        return cell
 
     def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Expression:
         """Return an expression that gives the string of a call's key."""
@@ -164,7 +174,13 @@ class Shape:
     def _value(self, name: str) -> str:
         return f"{self._own}adapter_{name}({name})" if name in self.adapters else name
 
-    def _define(self, template: str, key: Expression, own: Mapping[str, Any]) -> Callable[..., Any]:
+    def _define(
+        self,
+        template: str,
+        key: Expression,
+        shared: Mapping[str, Any] = NOTHING,
+        own: Mapping[str, Any] = NOTHING,
+    ) -> Callable[..., Any]:
         text = template.replace("_gc_", self._own)
         for placeholder, meant in (
             ("{name}", f"{self._own}function"),
@@ -175,7 +191,8 @@ class Shape:
             ("{key}", key[0]),
         ):
             text = text.replace(placeholder, meant)
-        function: Any = function_of(text, self._own, {**self._from_signature, **key[1], **own})
+        own = {**self._from_signature, **key[1], **own}
+        function: Any = function_of(text, self._own, shared, own)
         given = [p for p in self.parameters if p.default is not Parameter.empty]
         function.__defaults__ = tuple(p.default for p in given if p.kind is not Parameter.KEYWORD_ONLY)
         function.__kwdefaults__ = {p.name: p.default for p in given if p.kind is Parameter.KEYWORD_ONLY}
@@ -234,7 +251,10 @@ def _declared(parameters: Sequence[Parameter]) -> str:
             texts.append("*")
         default = "" if parameter.default is Parameter.empty else "=None"
         texts.append(f"{_STARS.get(parameter.kind, '')}{parameter.name}{default}")
-        if parameter.kind is Parameter.POSITIONAL_ONLY and Parameter.POSITIONAL_ONLY not in kinds[index + 1 :]:
+        if (
+            parameter.kind is Parameter.POSITIONAL_ONLY
+            and Parameter.POSITIONAL_ONLY not in kinds[index + 1 :]
+        ):
             texts.append("/")
     return ", ".join(texts)
 

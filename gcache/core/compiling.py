@@ -30,20 +30,24 @@ _GLOBALS: dict[str, Any] = {
 }
 
 
-def function_of(text: str, prefix: str, own: Mapping[str, Any]) -> Callable[..., Any]:
+def function_of(
+    text: str, prefix: str, shared: Mapping[str, Any], own: Mapping[str, Any]
+) -> Callable[..., Any]:
     """Return the function that `text` defines by the name of `function`.
 
-    In it that name, the global ones and those of `own` begin with `prefix`.
+    In it that name, the global ones and those of `shared` and `own` begin with `prefix`. What is `shared` is
+    global to all functions of this text that share the same, and can be hashed.
     """
     parameters = ", ".join(f"{prefix}{name}" for name in own)
     lines = [f"def {prefix}factory({parameters}):", *text.splitlines(), f"return {prefix}function"]
-    function: Callable[..., Any] = _factory("\n    ".join(lines), prefix)(*own.values())
+    factory = _factory("\n    ".join(lines), prefix, tuple(shared.items()))
+    function: Callable[..., Any] = factory(*own.values())
     return function
 
 
 @lru_cache(maxsize=_MOST_TEXTS)
-def _factory(text: str, prefix: str) -> Callable[..., Any]:
-    namespace = {f"{prefix}{name}": value for name, value in _GLOBALS.items()}
+def _factory(text: str, prefix: str, shared: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+    namespace = {f"{prefix}{name}": value for name, value in (*_GLOBALS.items(), *shared)}
     exec(compile(text, "<gcache wrapper>", "exec"), namespace)
     factory: Callable[..., Any] = namespace.pop(f"{prefix}factory")
     return factory

@@ -72,14 +72,11 @@ class RedisConfig:
             )
 
 
-_NO_SCHEME = re.compile(r"[^\w+.-].*", re.DOTALL)
-
-
 def _without_secrets(layers: Sequence[Any] | None) -> str:
     """Show layers, but no more of a text than its beginning, which is its scheme."""
     if layers is None:
         return "None"
-    shown = (_NO_SCHEME.sub("...", layer) if isinstance(layer, str) else layer for layer in layers)
+    shown = (re.sub(r"(?s)[^\w+.-].*", "...", layer) if isinstance(layer, str) else layer for layer in layers)
     return repr(list(shown))
 
 

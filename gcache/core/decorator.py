@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+from types import CellType
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.calls import Shape, names_of
 from gcache.core.context import is_generator
 from gcache.core.entries import Raised
 from gcache.core.keeping import Saying, copying, outcome_of
 from gcache.core.methods import VERBS, Method
-from gcache.core.missing import MISSING, Missing
+from gcache.core.missing import MISSING
 from gcache.core.runtime import Operation, is_awaited
+from gcache.core.shadows import sampling
 from gcache.core.visit import FunctionCall
 from gcache.errors import DecorationError, UntrackedUseCase
 
@@ -21,11 +23,6 @@ if TYPE_CHECKING:
     from gcache.core.entries import Entry
     from gcache.core.keys import GCacheKey
     from gcache.core.use_case import UseCase
-
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
 # Everything that a hit in memory does is here, and nothing else. What is not a hit goes beyond.
 _WRAPPER = """\
@@ -42,7 +39,6 @@ _WRAPPER = """\
     return {await}_gc_beyond(({positional}), {{keywords}})
 """
 _FIND = """\
-            _gc_find = _gc_case.find
             _gc_entry = _gc_find({key}, _gc_now)
             if _gc_entry is not None and _gc_entry.generation.alive:
                 _gc_value = _gc_entry.value
@@ -50,7 +46,6 @@ _FIND = """\
                 return _gc_value"""
 # What `find` does, without a call of it.
 _LOOK_UP = """\
-            _gc_find = _gc_case.find
             _gc_slot = _gc_find({key})
             if _gc_slot is not None and _gc_slot.deadline > _gc_now:
                 if _gc_slot.generation.alive:
@@ -59,88 +54,6 @@ _LOOK_UP = """\
                     _gc_value = _gc_slot.value
                     _gc_case.hits += 1.0
                     return _gc_value"""
-
-
-class CachedFunction(Protocol[P, R_co]):
-    """A sync function behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, R_co]: ...
-
-    @overload
-    def __get__(
-        self: CachedFunction[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None
-    ) -> CachedFunction[Q, R_co]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> GCacheKey:
-        """Return the key of this call. Raises UnrenderableArgument when it is used to reach a layer."""
-        ...
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate the entity that this call is about.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises.
-        """
-        ...
-
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Run the source whatever is cached, store what it returns and return it."""
-        ...
-
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R_co | Literal[Missing.MISSING]:
-        """Return what is cached for this call, or MISSING. The source is not asked, nothing is counted."""
-        ...
-
-
-class AsyncCachedFunction(Protocol[P, R_co]):
-    """An async function behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> AsyncCachedFunction[P, R_co]: ...
-
-    @overload
-    def __get__(
-        self: AsyncCachedFunction[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None
-    ) -> AsyncCachedFunction[Q, R_co]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> GCacheKey:
-        """Return the key of this call. Raises UnrenderableArgument when it is used to reach a layer."""
-        ...
-
-    async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate the entity that this call is about.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises.
-        """
-        ...
-
-    async def arefresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Run the source whatever is cached, store what it returns and return it."""
-        ...
-
-    async def apeek(self, *args: P.args, **kwargs: P.kwargs) -> R_co | Literal[Missing.MISSING]:
-        """Return what is cached for this call, or MISSING. The source is not asked, nothing is counted."""
-        ...
-
-
-class Decorator(Protocol):
-    """What `cached(...)` returns: to be put on a sync or an async function."""
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[P, Coroutine[Any, Any, R]]
-    ) -> AsyncCachedFunction[P, R]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, R]) -> CachedFunction[P, R]: ...
 
 
 class Behind:
@@ -235,38 +148,46 @@ class Behind:
 def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     """Return `shape`'s function behind the cache, as a function, or as a method if it has a receiver."""
     behind = Behind(engine, use_case, shape)
-    look = _look(engine, use_case)
+    look, find = _finding(engine, use_case)
     wrapper = shape.wrapper(
         _WRAPPER.replace("{async}", "async " if behind.is_async else "")
         .replace("{await}", "await " if behind.is_async else "")
         .replace("{look}", look),
         shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
         {
-            "enabled": engine.enabled.get,
-            "clock": engine.clock,
             "case": use_case,
+            "find": find,
             "source": shape.function,
             "build": engine.keys.build,
             "beyond": behind.abeyond if behind.is_async else behind.beyond,
         },
+        {"enabled": engine.enabled.get, "clock": engine.clock},
     )
+    use_case.draw = _drawing(shape.cell(wrapper, "find"), find)
     side = "a" if behind.is_async else ""
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
     return wrapper if shape.receiver is None else Method(wrapper)
 
 
-def _look(engine: Engine, use_case: UseCase) -> str:
-    """Return how the wrapper looks into memory, and tell the use case what with."""
+def _finding(engine: Engine, use_case: UseCase) -> tuple[str, Callable[..., Any]]:
+    """Return how the wrapper looks into memory, and what it calls to do so."""
     if engine.memory is None:
-        return _LOOK_UP  # with what finds nothing
+        return _LOOK_UP, _find_nothing
     if use_case.rules.copies:
-        use_case.look_with(copying(engine.memory.find))
-        return _FIND
+        return _FIND, copying(engine.memory.find)
     memory: object = engine.memory  # whose class says it, or else it may be passed on around its own `find`
     lookup: Any = getattr(memory, "lookup", None) if hasattr(memory.__class__, "lookup") else None
-    use_case.look_with(engine.memory.find if lookup is None else lookup)
-    return _FIND if lookup is None else _LOOK_UP
+    return (_FIND, engine.memory.find) if lookup is None else (_LOOK_UP, lookup)
+
+
+def _drawing(cell: CellType, find: Callable[..., Any]) -> Callable[[float], None]:
+    """Return what has a wrapper, with `find` in `cell`, leave a percentage of its hits to the chain."""
+
+    def draw(percent: float) -> None:
+        cell.cell_contents = sampling(find, percent)
+
+    return draw
 
 
 def check_cacheable(function: Any) -> None:
@@ -277,3 +198,7 @@ def check_cacheable(function: Any) -> None:
         raise DecorationError(
             f"{names_of(function)[1]} is a generator, which can be run through only once: return a list."
         )
+
+
+def _find_nothing(_key: str) -> None:
+    return None

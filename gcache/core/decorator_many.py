@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.calls import NO_EXPRESSION
 from gcache.core.keeping import Saying, copying
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from gcache.core.keys import GCacheKey
     from gcache.core.use_case import UseCase
 
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-M = TypeVar("M", bound=Mapping[Any, Any])
-M_co = TypeVar("M_co", bound=Mapping[Any, Any], covariant=True)
-
 # `{ids}` is the parameter of the ids. The lambdas are the call with other ids in its place.
 _WRAPPER = """\
 {async}def {name}({parameters}):
@@ -39,70 +34,6 @@ _WRAPPER = """\
         lambda {ids}: _gc_key({forward}),
     )
 """
-
-
-class CachedManyFunction(Protocol[P, M_co]):
-    """A sync function of many ids behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> M_co: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> CachedManyFunction[P, M_co]: ...
-
-    @overload
-    def __get__(
-        self: CachedManyFunction[Concatenate[Any, Q], M_co], instance: object, owner: type | None = None
-    ) -> CachedManyFunction[Q, M_co]: ...
-
-    def keys(self, *args: P.args, **kwargs: P.kwargs) -> list[GCacheKey]:
-        """Return the keys of this call, one for each id as it was written."""
-        ...
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate each entity that this call is about, one after the other.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises, once all have been tried.
-        """
-        ...
-
-
-class AsyncCachedManyFunction(Protocol[P, M_co]):
-    """An async function of many ids behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, M_co]: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> AsyncCachedManyFunction[P, M_co]: ...
-
-    @overload
-    def __get__(
-        self: AsyncCachedManyFunction[Concatenate[Any, Q], M_co], instance: object, owner: type | None = None
-    ) -> AsyncCachedManyFunction[Q, M_co]: ...
-
-    def keys(self, *args: P.args, **kwargs: P.kwargs) -> list[GCacheKey]:
-        """Return the keys of this call, one for each id as it was written."""
-        ...
-
-    async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate each entity that this call is about, one after the other.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises, once all have been tried.
-        """
-        ...
-
-
-class ManyDecorator(Protocol):
-    """What `cached_many(...)` returns: to be put on a sync or an async function that returns a mapping."""
-
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, M]]) -> AsyncCachedManyFunction[P, M]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, M]) -> CachedManyFunction[P, M]: ...
 
 
 class BehindMany:

@@ -1,7 +1,6 @@
 """What happened, in the words that every sink understands. Durations are seconds, sizes bytes."""
 
-from __future__ import annotations
-
+# Annotations are evaluated here: as strings each would be compiled to make its class.
 from typing import Literal, NamedTuple, TypeAlias
 
 

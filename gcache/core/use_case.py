@@ -19,9 +19,9 @@ NO_RULES = Rules()
 
 
 class _Hot:
-    """What a hit in memory uses, next to each other in the processor's memory, too: slots are sorted by name."""
+    """What a hit in memory uses, together. Slots of one class are sorted by their names."""
 
-    __slots__ = ("bypassed", "find", "hits", "open_until")
+    __slots__ = ("bypassed", "hits", "open_until")
 
 
 class UseCase(_Hot):
@@ -31,18 +31,18 @@ class UseCase(_Hot):
     off. Both only grow, and are floats because adding to one is cheaper than making the next int.
     `tallies` are what came up beyond the hot path, by layer.
     `open_until` is the time (monotonic) until which the hot path may answer. While it `is_shut` no call
-    may use the memory layer. `find` is what the hot path looks into memory with: `lookup`, or one that leaves
-    some of its hits to the chain, so that they are shadowed there; `shadow_equal` tells whether what was cached
-    is as good as what the source returned. `rules` are what the decorator says about what may be kept.
+    may use the memory layer. `draw` is called with the percentage of hits that it is to leave to the chain,
+    so that they are shadowed there; `shadow_equal` tells whether what was cached is as good as what the
+    source returned. `rules` are what the decorator says about what may be kept.
     """
 
     __slots__ = (
         "bypassed_delivered",
         "default_config",
+        "draw",
         "hits_delivered",
         "is_shut",
         "key_type",
-        "lookup",
         "memory_name",
         "name",
         "policy",
@@ -73,7 +73,7 @@ class UseCase(_Hot):
         self.memory_name = memory_name
         self.rules = rules
         self.shadow_equal = operator.eq if shadow_equal is None else shadow_equal
-        self.look_with(_find_nothing)
+        self.draw: Callable[[float], object] = _draw_nothing
         self.hits = self.hits_delivered = 0.0
         self.bypassed = self.bypassed_delivered = 0.0
         self.tallies: dict[str, Tally] = {}
@@ -90,11 +90,7 @@ class UseCase(_Hot):
         self.open_until = due if is_open else NEVER
         if self.is_shut:  # it was shut just now
             self.open_until = NEVER
-        self.find = self._find(0 if policy is None else policy.open_shadow)
-
-    def look_with(self, lookup: Callable[..., Any]) -> None:
-        """Have the hot path look into memory with `lookup`."""
-        self.lookup = self.find = lookup
+        self.draw(0 if policy is None else policy.open_shadow)
 
     def tally(self, layer: str) -> Tally:
         """Return where to note what `layer` does for this use case."""
@@ -114,13 +110,6 @@ class UseCase(_Hot):
         self.is_shut = False
         self.adopt(self.policy, self.policy_due)
 
-    def _find(self, shadow_percent: float) -> Callable[..., Any]:
-        if shadow_percent <= 0:
-            return self.lookup
-        from gcache.core.shadows import sampling
 
-        return sampling(self.lookup, shadow_percent)
-
-
-def _find_nothing(_key: str) -> None:
-    return None
+def _draw_nothing(percent: float) -> None:
+    """Stand for the hot path of a use case that has none."""
