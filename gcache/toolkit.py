@@ -7,22 +7,20 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from gcache import instances
-from gcache.assembly import assemble
 from gcache.core.checks import number
 from gcache.core.config import GCacheConfig
 from gcache.core.context import Switch
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey, check_key_type, check_use_case
 from gcache.core.protocols import Progress, Serializer
-from gcache.core.runtime import Operation
-from gcache.core.use_case import UseCase
-from gcache.core.visit import Call
 from gcache.errors import GCacheConfigError
 
 if TYPE_CHECKING:
     from gcache.core.calls import IdArg
     from gcache.core.decorated import Decorator, ManyDecorator
     from gcache.core.invalidating import Invalidating
+    from gcache.core.runtime import Operation
+    from gcache.core.visit import Call
 
 T = TypeVar("T")
 
@@ -34,6 +32,8 @@ class GCache:
     """
 
     def __init__(self, config: GCacheConfig) -> None:
+        from gcache.assembly import assemble
+
         self._prefix = config.urn_prefix
         instances.claim(self._prefix, self)
         try:
@@ -79,6 +79,7 @@ class GCache:
         from gcache.core.decorator import check_cacheable, wrap
         from gcache.core.methods import rewrapped
         from gcache.core.rules import rules_of
+        from gcache.core.use_case import UseCase
 
         rules = rules_of(cache_exceptions, cache_if, isolate)
 
@@ -137,6 +138,7 @@ class GCache:
         from gcache.core.decorator_many import check_ids, wrap_many
         from gcache.core.methods import rewrapped
         from gcache.core.rules import rules_of
+        from gcache.core.use_case import UseCase
 
         rules = rules_of((), cache_if, isolate)
 
@@ -168,12 +170,16 @@ class GCache:
 
     def get(self, key: GCacheKey, load: Callable[[], T]) -> T:
         """Return what is cached under `key`, else what `load` returns, which is cached then."""
+        from gcache.core.runtime import Operation
+
         call = self._call_or_none(key, Operation(load))
         value: T = load() if call is None else self._engine.read(call)
         return value
 
     async def aget(self, key: GCacheKey, load: Callable[[], Awaitable[T]]) -> T:
         """Return what is cached under `key`, else what `load` gives, which is cached then."""
+        from gcache.core.runtime import Operation
+
         call = self._call_or_none(key, Operation(awaitable=load))
         value: T = await (load() if call is None else self._engine.aread(call))
         return value
@@ -270,6 +276,9 @@ class GCache:
         await self.aclose()
 
     def _call_or_none(self, key: GCacheKey, load: Operation[[], Any] | None = None) -> Call | None:
+        from gcache.core.runtime import Operation
+        from gcache.core.visit import Call
+
         use_case = self._engine.use_case_of(key)
         if self._engine.is_off(use_case):
             return None
