@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gcache.backends.memory import MemoryLayer
 from gcache.core.config import GCacheConfig, RedisConfig
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
@@ -45,7 +46,6 @@ from gcache.errors import (
 from gcache.toolkit import GCache
 
 if TYPE_CHECKING:
-    from gcache.backends.memory import MemoryLayer
     from gcache.backends.redis_bus import RedisBus
     from gcache.core.decorated import (
         AsyncCachedFunction,
@@ -113,7 +113,6 @@ _LATE = {
     "CachedFunction": "gcache.core.decorated",
     "CachedManyFunction": "gcache.core.decorated",
     "JsonSerializer": "gcache.serializers",
-    "MemoryLayer": "gcache.backends.memory",
     "PickleSerializer": "gcache.serializers",
     "RedisBus": "gcache.backends.redis_bus",
     "keep_for": "gcache.core.keeping",

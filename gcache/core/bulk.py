@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gcache.core.entries import Raised
+from gcache.core.records import Record
 from gcache.core.runtime import Outcome
 from gcache.core.staleness import Stale
 from gcache.errors import EntryTooLarge, LayerSkipped
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from gcache.core.wire import Wire
 
 
-class Write(NamedTuple):
+class Write(Record):
     """An entry, and the layers that are to keep it."""
 
     visit: Visit
@@ -32,7 +33,7 @@ class Write(NamedTuple):
     steps: Sequence[Step]
 
 
-class _Put(NamedTuple):
+class _Put(Record):
     visit: Visit
     entry: Entry
     step: Step

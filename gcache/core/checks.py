@@ -38,8 +38,9 @@ def said_of(layer: str, said: Mapping[str, float]) -> float | None:
 
 
 def shown(self: Any) -> str:
-    """Return the repr of an attrs class, as attrs would: to have attrs write one takes longer than all else."""
-    fields = [each for each in attrs.fields(type(self)) if each.repr]
+    """Return what attrs would have the `repr` of its class return, but takes so long to compile."""
+    cls: Any = self.__class__
+    fields = [each for each in attrs.fields(cls) if each.repr]
     texts = [(repr if each.repr is True else each.repr)(getattr(self, each.name)) for each in fields]
     named = ", ".join(f"{each.name}={text}" for each, text in zip(fields, texts, strict=True))
-    return f"{type(self).__qualname__}({named})"
+    return f"{cls.__qualname__}({named})"

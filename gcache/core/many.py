@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gcache.core import loading as limits
 from gcache.core.bulk import Write
@@ -11,6 +11,7 @@ from gcache.core.events import Disabled, Miss
 from gcache.core.flights import Flight, Leading
 from gcache.core.keeping import Loaded, is_used_up, outcome_of, shared, worth_keeping
 from gcache.core.missing import MISSING
+from gcache.core.records import Record
 from gcache.core.runtime import Outcome
 from gcache.core.visit import Call
 from gcache.errors import NoMapping
@@ -54,7 +55,7 @@ class Asked:
         self.is_counted = False
 
 
-class _Trip(NamedTuple):
+class _Trip(Record):
     """A visit to load for, the interest in its key, and the flight that brings its value."""
 
     visit: Visit
