@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from gcache.backends.memory import MemoryLayer
 from gcache.core.config import GCacheConfig, RedisConfig
-from gcache.core.decorator import AsyncCachedFunction, CachedFunction
-from gcache.core.decorator_many import AsyncCachedManyFunction, CachedManyFunction
-from gcache.core.keeping import keep_for
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.core.missing import MISSING
@@ -50,6 +47,13 @@ from gcache.toolkit import GCache
 
 if TYPE_CHECKING:
     from gcache.backends.redis_bus import RedisBus
+    from gcache.core.decorated import (
+        AsyncCachedFunction,
+        AsyncCachedManyFunction,
+        CachedFunction,
+        CachedManyFunction,
+    )
+    from gcache.core.keeping import keep_for
     from gcache.serializers import ANY, JsonSerializer, PickleSerializer
 
 __all__ = [
@@ -102,14 +106,23 @@ __all__ = [
 ]
 
 
+_LATE = {
+    "ANY": "gcache.serializers",
+    "AsyncCachedFunction": "gcache.core.decorated",
+    "AsyncCachedManyFunction": "gcache.core.decorated",
+    "CachedFunction": "gcache.core.decorated",
+    "CachedManyFunction": "gcache.core.decorated",
+    "JsonSerializer": "gcache.serializers",
+    "PickleSerializer": "gcache.serializers",
+    "RedisBus": "gcache.backends.redis_bus",
+    "keep_for": "gcache.core.keeping",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import when it is asked for what brings redis, or what takes as long to import as all the rest."""
-    if name == "RedisBus":
-        from gcache.backends.redis_bus import RedisBus
+    """Import when it is asked for what brings redis, takes long, or is of use to few at run time."""
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return RedisBus
-    if name in ("ANY", "JsonSerializer", "PickleSerializer"):
-        from gcache import serializers
-
-        return getattr(serializers, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATE[name]), name)

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from gcache import instances
-from gcache.assembly import assemble
-from gcache.core.calls import IdArg, Shape
 from gcache.core.checks import number
 from gcache.core.config import GCacheConfig
 from gcache.core.context import Switch
-from gcache.core.decorator import Decorator, check_cacheable, wrap
-from gcache.core.decorator_many import ManyDecorator, check_ids, wrap_many
-from gcache.core.invalidating import Invalidating
 from gcache.core.key_config import GCacheKeyConfig
-from gcache.core.keys import GCacheKey, check_key_type, check_use_case
-from gcache.core.methods import rewrapped
+from gcache.core.keys import GCacheKey
 from gcache.core.protocols import Progress, Serializer
-from gcache.core.rules import Rules, rules_of
-from gcache.core.runtime import Operation
-from gcache.core.use_case import UseCase
-from gcache.core.visit import Call
 from gcache.errors import GCacheConfigError
+
+if TYPE_CHECKING:
+    from gcache.core.calls import IdArg
+    from gcache.core.decorated import Decorator, ManyDecorator
+    from gcache.core.invalidating import Invalidating
+    from gcache.core.runtime import Operation
+    from gcache.core.visit import Call
 
 T = TypeVar("T")
 
@@ -35,6 +32,8 @@ class GCache:
     """
 
     def __init__(self, config: GCacheConfig) -> None:
+        from gcache.assembly import assemble
+
         self._prefix = config.urn_prefix
         instances.claim(self._prefix, self)
         try:
@@ -76,7 +75,11 @@ class GCache:
 
         Raises DecorationError or InvalidKey where the function or a name will not do.
         """
-        decorator: Decorator = self._decorator(
+        from gcache.core.decorating import decorator_for
+        from gcache.core.rules import rules_of
+
+        decorator: Decorator = decorator_for(
+            self._engine,
             (id_arg, arg_adapters or {}, ignore_args),
             use_case,
             key_type,
@@ -116,7 +119,11 @@ class GCache:
         Raises DecorationError or InvalidKey where the function or a name will not do. The call raises
         NoMapping if the source returns anything else.
         """
-        decorator: ManyDecorator = self._decorator(
+        from gcache.core.decorating import decorator_for
+        from gcache.core.rules import rules_of
+
+        decorator: ManyDecorator = decorator_for(
+            self._engine,
             (ids_arg, arg_adapters or {}, ignore_args),
             use_case,
             key_type,
@@ -134,12 +141,16 @@ class GCache:
 
     def get(self, key: GCacheKey, load: Callable[[], T]) -> T:
         """Return what is cached under `key`, else what `load` returns, which is cached then."""
+        from gcache.core.runtime import Operation
+
         call = self._call_or_none(key, Operation(load))
         value: T = load() if call is None else self._engine.read(call).unwrap()
         return value
 
     async def aget(self, key: GCacheKey, load: Callable[[], Awaitable[T]]) -> T:
         """Return what is cached under `key`, else what `load` gives, which is cached then."""
+        from gcache.core.runtime import Operation
+
         call = self._call_or_none(key, Operation(awaitable=load))
         value: T = (await load()) if call is None else (await self._engine.aread(call)).unwrap()
         return value
@@ -193,6 +204,8 @@ class GCache:
         at most. An authority that cannot be reached does not keep the block from running: the end raises
         InvalidationPending then, as `invalidate` does, or adds a note to what the block raises.
         """
+        from gcache.core.invalidating import Invalidating
+
         return Invalidating(self._engine, key_type, id, _hold_sec(hold_sec))
 
     def flushall(self, progress: Progress | None = None) -> None:
@@ -233,43 +246,10 @@ class GCache:
     ) -> None:
         await self.aclose()
 
-    def _decorator(
-        self,
-        arguments: tuple[IdArg, Mapping[str, Callable[[Any], Any]], Iterable[str]],
-        name: str | None,
-        key_type: str,
-        tracked: bool,
-        serializer: Serializer | None,
-        default_config: GCacheKeyConfig | None,
-        rules: Rules,
-        shadow_equal: Callable[[Any, Any], bool] | None = None,
-        is_bulk: bool = False,
-    ) -> Any:
-        def decorate(function: Any, is_method: bool = False) -> Any:
-            if isinstance(function, staticmethod | classmethod):
-                return rewrapped(
-                    cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate
-                )
-            check_cacheable(function)
-            shape = Shape(function, *arguments, is_method)
-            if is_bulk:
-                check_ids(shape)
-            case = UseCase(
-                check_use_case(f"{shape.module}.{shape.qualname}" if name is None else name),
-                check_key_type(key_type),
-                tracked,
-                serializer or self._engine.default_serializer(function),
-                default_config,
-                self._engine.chain.tiers[0].name,
-                shadow_equal,
-                rules,
-            )
-            self._engine.register(case, shape.arg_names, is_bulk)
-            return (wrap_many if is_bulk else wrap)(self._engine, case, shape)
-
-        return decorate
-
     def _call_or_none(self, key: GCacheKey, load: Operation[[], Any] | None = None) -> Call | None:
+        from gcache.core.runtime import Operation
+        from gcache.core.visit import Call
+
         use_case = self._engine.use_case_of(key)
         if self._engine.is_off(use_case):
             return None

@@ -36,6 +36,18 @@ def test_memory_alone_needs_no_wire():
     assert set() == loaded & parts
 
 
+def test_importing_brings_in_no_engine():
+    """What only an instance needs is imported when one is made, and what makes wrappers by the first of them."""
+    loaded = _modules_after("import gcache; gcache.GCacheConfig(); gcache.GCacheKeyConfig.enabled(5)")
+
+    assert set() == loaded & {
+        "gcache.assembly",
+        "gcache.core.chain",
+        "gcache.core.events",
+        "gcache.core.calls",
+    }
+
+
 def test_importing_brings_in_no_openssl_and_no_dates():
     """What only some calls need is imported by them, and blake2 comes without the rest of hashlib."""
     before = _modules_after("pass")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
+from gcache.core.records import Record
 from gcache.core.runtime import Operation, Outcome, is_awaited
 from gcache.errors import GCacheConfigError
 
@@ -18,7 +19,7 @@ _VERBS = frozenset(get_args(Verb))
 _EXAMPLE = "gcache.RedisBus(RedisConfig(...))"
 
 
-class Message(NamedTuple):
+class Message(Record):
     """`sender` said that `entity` was invalidated, that all was flushed, or nothing but that it is there."""
 
     verb: Verb

@@ -13,27 +13,34 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
-from typing import Any
+from types import CellType
+from typing import Any, TypeAlias, cast
 
-from gcache.core.keys import UrnKeyBuilder, trusted_key
-from gcache.core.rendering import SHORT, UNSAFE, WORDS, escaped_before, render, render_id, rendered_before
+from gcache.core.compiling import function_of
+from gcache.core.keys import UrnKeyBuilder
+from gcache.core.rendering import render
 from gcache.errors import DecorationError, UnknownArgument
 
 IdArg = str | tuple[str, Callable[[Any], Any]]
+Expression: TypeAlias = tuple[str, dict[str, Any]]
+"""Its source, and the values of names in it that begin with `_gc_` there."""
+NOTHING: Mapping[str, Any] = {}
+NO_EXPRESSION: Expression = ("", {})
+
+_RETURN_KEY = "def {name}({parameters}):\n    return {key}"
 _RECEIVERS = ("self", "cls")
 _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: "**"}
 _FEW_DIGITS = range(-(10**9), 10**9)
 # What `render_id` and `render` return, for what is common without a call of them.
 _ID = (
-    "<value> if _gc_type(<first>) is str and (<value>.isalnum() or not _gc_unsafe(<value>)) "
-    "or (_gc_t := _gc_type(<value>)) is int "
-    "else _gc_escaped(<value>) if _gc_t is str and _gc_len(<value>) <= _gc_short "
+    "<value> if _gc_type(<first>) is str and <value>.isalnum() or (_gc_t := _gc_type(<value>)) is int "
+    "else (_gc_known(<value>) or (_gc_escaped[<value>] if _gc_unsafe(<value>) else <value>)) if _gc_t is str "
     "else _gc_render_id(<value>)"
 )
 _ARGUMENT = (
     "<value> if (_gc_t := _gc_type(<first>)) is str and <value>.isidentifier() "
     "and <value> not in _gc_words or _gc_t is int "
-    "else _gc_rendered(<value>) if _gc_t is str and _gc_len(<value>) <= _gc_short "
+    "else _gc_rendered[<value>] if _gc_t is str "
     "else _gc_true if <value> is True else _gc_false if <value> is False else _gc_none if <value> is None "
     "else _gc_render(<value>)"
 )
@@ -68,27 +75,29 @@ class Shape:
         self._check(ignored)
         left_out = {self.receiver, self.id_name, *ignored}
         self.arg_names = tuple(sorted(p.name for p in self.parameters if p.name not in left_out))
+        self._from_signature = self._values_of_names()
 
     def key_maker(self, key_type: str, use_case: str, tracked: bool) -> Callable[..., Any]:
         """Return a function of the same signature that returns the call's GCacheKey."""
-        key = self._make(key_type, use_case, tracked)
-        return self._define("def {name}({parameters}):\n    return {key}\n", self._namespace(), key)
+        return self._define(_RETURN_KEY, self._structured(key_type, use_case, tracked))
 
     def namer(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Callable[..., str]:
         """Return a function of the same signature that returns the string of the call's key."""
         key = self.key_expression(builder, key_type, use_case, tracked)
-        namespace = self._namespace(build=builder.build)
-        return self._define("def {name}({parameters}):\n    return {key}\n", namespace, key)
+        return self._define(_RETURN_KEY, key, own={"build": builder.build})
 
-    def wrapper(self, template: str, key: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
+    def wrapper(
+        self, template: str, key: Expression, own: Mapping[str, Any], shared: Mapping[str, Any] = NOTHING
+    ) -> Callable[..., Any]:
         """Return the function that `template` describes, with the signature and the identity of this one.
 
         In it, `{name}`, `{parameters}`, `{forward}`, `{positional}` and `{keywords}` stand for source text
         of the signature and of passing it on, `{key}` for the expression that gives the key's string. The
-        names of `namespace` begin with `_gc_` in the template.
+        names of `own`, and those of `shared`, which mean the same for many functions, begin with `_gc_` in
+        the template.
         """
-        wrapper = self._define(template, self._namespace(**namespace), key)
-        wrapper.__module__, wrapper.__qualname__ = self.module, self.qualname
+        wrapper = self._define(template, key, shared, own)
+        wrapper.__module__ = self.module
         wrapper.__name__ = getattr(self.function, "__name__", self.qualname.rpartition(".")[2])
         wrapper.__doc__ = self.function.__doc__
         wrapper.__dict__.update(getattr(self.function, "__dict__", {}))
@@ -96,36 +105,40 @@ class Shape:
         wrapper.__wrapped__ = self.function  # type: ignore[attr-defined]
         return wrapper
 
-    def inner(self, name: str) -> str:
-        """Return what `name` is called in the namespace of a wrapper of this function."""
-        return f"{self._own}{name}"
+    def cell(self, wrapper: Any, name: str) -> CellType:
+        """Return where a wrapper of this function keeps one of its own values."""
+        cell: CellType = wrapper.__closure__[wrapper.__code__.co_freevars.index(f"{self._own}{name}")]
+        return cell
 
-    def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> str:
-        """Return the source of an expression that gives the string of a call's key."""
+    def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Expression:
+        """Return an expression that gives the string of a call's key."""
         if type(builder) is not UrnKeyBuilder:
-            return f"{self._own}build({self._make(key_type, use_case, tracked)})"
-        return "".join(self._key_parts(builder, key_type, use_case, tracked))
+            text, own = self._structured(key_type, use_case, tracked)
+            return f"{self._own}build({text})", own
+        start, rest, own = self._key_parts(builder, key_type, use_case, tracked)
+        return start + rest, own
 
-    def keys_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> str:
-        """Return the source of one that gives the strings of all keys, where the id's argument is a list.
+    def keys_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Expression:
+        """Return one that gives the strings of all keys, where the id's argument is a list.
 
         What is the same for all ids is rendered once.
         """
-        each, rest = f"for {self.id_name} in {self.id_name}", f"{self._own}rest"
+        each, once = f"for {self.id_name} in {self.id_name}", f"{self._own}rest"
         if type(builder) is not UrnKeyBuilder:
-            return f"[{self.key_expression(builder, key_type, use_case, tracked)} {each}]"
-        start, end = self._key_parts(builder, key_type, use_case, tracked)
-        return f"(lambda {rest}: [{start}f'{{{rest}}}' {each}])({end}) if {self.id_name} else []"
+            text, own = self.key_expression(builder, key_type, use_case, tracked)
+            return f"[{text} {each}]", own
+        start, rest, own = self._key_parts(builder, key_type, use_case, tracked)
+        return f"(lambda {once}: [{start}f'{{{once}}}' {each}])({rest}) if {self.id_name} else []", own
 
     def _key_parts(
         self, builder: UrnKeyBuilder, key_type: str, use_case: str, tracked: bool
-    ) -> tuple[str, str]:
-        """Return the source of what begins a key's string, up to its id, and of the rest."""
+    ) -> tuple[str, str, dict[str, Any]]:
+        """Return the source of what begins a key's string, up to its id, of the rest, and what they name."""
         start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
         rest = ""
         for joint, name in zip(joints, self.arg_names, strict=True):
             rest += repr(joint) + self._part(self._value(name), self._default(name) + _ARGUMENT)
-        return repr(start) + self._part(self._id(), _ID), rest + repr(end)
+        return repr(start) + self._part(self._id(), _ID), f"{rest}f'{{{self._own}end}}'", {"end": end}
 
     def _check(self, ignored: frozenset[str]) -> None:
         names = [p.name for p in self.parameters if p.name != self.receiver]
@@ -146,9 +159,20 @@ class Shape:
                 f'an adapter: transform it with id_arg=("{self.id_name}", lambda value: ...).'
             )
 
-    def _make(self, key_type: str, use_case: str, tracked: bool) -> str:
+    def _values_of_names(self) -> dict[str, Any]:
+        """Return what this function's keys are made with that those of another one may not be."""
+        places = self._texts.values()
+        return {
+            **{f"default_{place}": self.parameters[place].default for place in places},
+            **{f"text_{place}": render(self.parameters[place].default) for place in places},
+            **{f"adapter_{name}": adapter for name, adapter in self.adapters.items()},
+            **({} if self.id_of is None else {"id_of": self.id_of}),
+        }
+
+    def _structured(self, key_type: str, use_case: str, tracked: bool) -> Expression:
         pairs = "".join(f"({name!r}, {self._value(name)})," for name in self.arg_names)
-        return f"{self._own}make({key_type!r}, {self._id()}, {use_case!r}, ({pairs}), {tracked!r})"
+        text = f"{self._own}make({key_type!r}, {self._id()}, {self._own}use_case, ({pairs}), {tracked!r})"
+        return text, {"use_case": use_case}
 
     def _part(self, value: str, expression: str) -> str:
         """Return an f-string part. What takes more than a look at a parameter is evaluated once."""
@@ -169,67 +193,30 @@ class Shape:
     def _value(self, name: str) -> str:
         return f"{self._own}adapter_{name}({name})" if name in self.adapters else name
 
-    def _namespace(self, **names: Any) -> dict[str, Any]:
-        own = {
-            "id_of": self.id_of,
-            **{f"adapter_{name}": adapter for name, adapter in self.adapters.items()},
-            "render_id": render_id,
-            "render": render,
-            "escaped": escaped_before,
-            "rendered": rendered_before,
-            "short": SHORT,
-            "len": len,
-            "true": "True",
-            "false": "False",
-            "none": "None",
-            **{f"text_{place}": render(self.parameters[place].default) for place in self._texts.values()},
-            "unsafe": UNSAFE.search,
-            "words": WORDS,
-            "make": trusted_key,
-            "type": type,
-            **names,
-        }
-        return {f"{self._own}{name}": value for name, value in own.items()}
-
-    def _define(self, template: str, namespace: dict[str, Any], key: str) -> Callable[..., Any]:
-        source = template.replace("_gc_", self._own)
-        function_name = f"{self._own}function"
-        for placeholder, text in (
-            ("{name}", function_name),
-            ("{parameters}", self._parameters(namespace)),
+    def _define(
+        self,
+        template: str,
+        key: Expression,
+        shared: Mapping[str, Any] = NOTHING,
+        own: Mapping[str, Any] = NOTHING,
+    ) -> Callable[..., Any]:
+        text = template.replace("_gc_", self._own)
+        for placeholder, meant in (
+            ("{name}", f"{self._own}function"),
+            ("{parameters}", _declared(self.parameters)),
             ("{forward}", ", ".join((*_positional(self.parameters), *_keywords(self.parameters, "{0}={0}")))),
             ("{positional}", "".join(f"{name}, " for name in _positional(self.parameters))),
             ("{keywords}", ", ".join(_keywords(self.parameters, "'{0}': {0}"))),
-            ("{key}", key),
+            ("{key}", key[0]),
         ):
-            source = source.replace(placeholder, text)
-        exec(compile(source, f"<gcache wrapper of {self.qualname}>", "exec"), namespace)
-        function: Callable[..., Any] = namespace[function_name]
+            text = text.replace(placeholder, meant)
+        own = {**self._from_signature, **key[1], **own}
+        function: Any = function_of(text, self._own, shared, own)
+        given = [p for p in self.parameters if p.default is not Parameter.empty]
+        function.__defaults__ = tuple(p.default for p in given if p.kind is not Parameter.KEYWORD_ONLY)
+        function.__kwdefaults__ = {p.name: p.default for p in given if p.kind is Parameter.KEYWORD_ONLY}
         function.__qualname__ = self.qualname
-        return function
-
-    def _parameters(self, namespace: dict[str, Any]) -> str:
-        texts: list[str] = []
-        kinds = [p.kind for p in self.parameters]
-        for index, parameter in enumerate(self.parameters):
-            if (
-                parameter.kind is Parameter.KEYWORD_ONLY
-                and Parameter.VAR_POSITIONAL not in kinds
-                and kinds.index(Parameter.KEYWORD_ONLY) == index
-            ):
-                texts.append("*")
-            text = _STARS.get(parameter.kind, "") + parameter.name
-            if parameter.default is not Parameter.empty:
-                default = f"{self._own}default_{index}"
-                namespace[default] = parameter.default
-                text += f"={default}"
-            texts.append(text)
-            if (
-                parameter.kind is Parameter.POSITIONAL_ONLY
-                and Parameter.POSITIONAL_ONLY not in kinds[index + 1 :]
-            ):
-                texts.append("/")
-        return ", ".join(texts)
+        return cast("Callable[..., Any]", function)
 
 
 def _parameters_of(function: Callable[..., Any], name: str) -> tuple[Parameter, ...]:
@@ -268,6 +255,27 @@ def _own_prefix(parameters: Iterable[Parameter]) -> str:
     while any(parameter.name.startswith(prefix) for parameter in parameters):
         prefix = f"_{prefix}"
     return prefix
+
+
+def _declared(parameters: Sequence[Parameter]) -> str:
+    """Return the source of a declaration of `parameters`, in which None stands for each default."""
+    texts: list[str] = []
+    kinds = [p.kind for p in parameters]
+    for index, parameter in enumerate(parameters):
+        if (
+            parameter.kind is Parameter.KEYWORD_ONLY
+            and Parameter.VAR_POSITIONAL not in kinds
+            and kinds.index(Parameter.KEYWORD_ONLY) == index
+        ):
+            texts.append("*")
+        default = "" if parameter.default is Parameter.empty else "=None"
+        texts.append(f"{_STARS.get(parameter.kind, '')}{parameter.name}{default}")
+        if (
+            parameter.kind is Parameter.POSITIONAL_ONLY
+            and Parameter.POSITIONAL_ONLY not in kinds[index + 1 :]
+        ):
+            texts.append("/")
+    return ", ".join(texts)
 
 
 def _positional(parameters: Iterable[Parameter]) -> list[str]:

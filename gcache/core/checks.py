@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from gcache.errors import GCacheConfigError
 
 EVERY_LAYER = "*"
@@ -33,3 +35,12 @@ def by_layer(what: str, value: Any, example: str) -> dict[str, Any]:
 def said_of(layer: str, said: Mapping[str, float]) -> float | None:
     """Return what is said of `layer`, by its name or for every layer that is not named."""
     return said.get(layer, said.get(EVERY_LAYER))
+
+
+def shown(self: Any) -> str:
+    """Return what attrs would have the `repr` of its class return, but takes so long to compile."""
+    cls: Any = self.__class__
+    fields = [each for each in attrs.fields(cls) if each.repr]
+    texts = [(repr if each.repr is True else each.repr)(getattr(self, each.name)) for each in fields]
+    named = ", ".join(f"{each.name}={text}" for each, text in zip(fields, texts, strict=True))
+    return f"{cls.__qualname__}({named})"

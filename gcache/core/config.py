@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from gcache.core.checks import by_layer, is_count, number, said_of
+from gcache.core.checks import by_layer, is_count, number, said_of, shown
 from gcache.core.keys import DEFAULT_PREFIX, check_prefix
 from gcache.core.protocols import (
     AsyncCacheLayer,
@@ -58,6 +58,8 @@ class RedisConfig:
     invalidate_wait_replicas: int = 0
     redis_py_options: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
 
+    __repr__ = shown
+
     def __attrs_post_init__(self) -> None:
         if self.protocol not in ("redis", "rediss"):
             raise GCacheConfigError(f"protocol is {self.protocol!r}: give 'redis', or 'rediss' for TLS.")
@@ -72,14 +74,11 @@ class RedisConfig:
             )
 
 
-_NO_SCHEME = re.compile(r"[^\w+.-].*", re.DOTALL)
-
-
 def _without_secrets(layers: Sequence[Any] | None) -> str:
     """Show layers, but no more of a text than its beginning, which is its scheme."""
     if layers is None:
         return "None"
-    shown = (_NO_SCHEME.sub("...", layer) if isinstance(layer, str) else layer for layer in layers)
+    shown = (re.sub(r"(?s)[^\w+.-].*", "...", layer) if isinstance(layer, str) else layer for layer in layers)
     return repr(list(shown))
 
 
@@ -143,6 +142,8 @@ class GCacheConfig:
     local_max_entries: int = 100_000
     serializer: Serializer | None = None
     metrics: MetricsSink | None = None
+
+    __repr__ = shown
 
     def timeout_sec(self, layer: str) -> float | None:
         """Return for how many seconds an operation of `layer` is waited for, None if nothing is said."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
+from types import CellType
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.calls import Shape, names_of
 from gcache.core.context import is_generator
 from gcache.core.entries import Raised
 from gcache.core.keeping import Saying, copying, outcome_of
 from gcache.core.methods import VERBS, Method
-from gcache.core.missing import MISSING, Missing
+from gcache.core.missing import MISSING
 from gcache.core.runtime import Operation, Outcome, is_awaited
 from gcache.core.shadows import sampling
 from gcache.core.use_case import NEVER
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from gcache.core.entries import Entry
     from gcache.core.keys import GCacheKey
     from gcache.core.use_case import UseCase
-
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
 # Everything that a hit in memory does is here, and nothing else. What is not a hit goes beyond.
 _WRAPPER = """\
@@ -60,88 +55,6 @@ _LOOK_UP = """\
                     _gc_value = _gc_slot.value
                     _gc_case.hits += 1.0
                     return _gc_value"""
-
-
-class CachedFunction(Protocol[P, R_co]):
-    """A sync function behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, R_co]: ...
-
-    @overload
-    def __get__(
-        self: CachedFunction[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None
-    ) -> CachedFunction[Q, R_co]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> GCacheKey:
-        """Return the key of this call. Raises UnrenderableArgument when it is used to reach a layer."""
-        ...
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate the entity that this call is about.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises.
-        """
-        ...
-
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Run the source whatever is cached, store what it returns and return it."""
-        ...
-
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> R_co | Literal[Missing.MISSING]:
-        """Return what is cached for this call, or MISSING. The source is not asked, nothing is counted."""
-        ...
-
-
-class AsyncCachedFunction(Protocol[P, R_co]):
-    """An async function behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> AsyncCachedFunction[P, R_co]: ...
-
-    @overload
-    def __get__(
-        self: AsyncCachedFunction[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None
-    ) -> AsyncCachedFunction[Q, R_co]: ...
-
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> GCacheKey:
-        """Return the key of this call. Raises UnrenderableArgument when it is used to reach a layer."""
-        ...
-
-    async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate the entity that this call is about.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises.
-        """
-        ...
-
-    async def arefresh(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Run the source whatever is cached, store what it returns and return it."""
-        ...
-
-    async def apeek(self, *args: P.args, **kwargs: P.kwargs) -> R_co | Literal[Missing.MISSING]:
-        """Return what is cached for this call, or MISSING. The source is not asked, nothing is counted."""
-        ...
-
-
-class Decorator(Protocol):
-    """What `cached(...)` returns: to be put on a sync or an async function."""
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap]
-        self, function: Callable[P, Coroutine[Any, Any, R]]
-    ) -> AsyncCachedFunction[P, R]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, R]) -> CachedFunction[P, R]: ...
 
 
 class Behind:
@@ -246,20 +159,15 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
         .replace("{look}", look),
         shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
         {
-            "enabled": engine.enabled.get,
             "case": use_case,
-            "key_type": use_case.key_type,
-            "use_case": use_case.name,
-            "tracked": use_case.tracked,
-            "source": shape.function,
-            "clock": engine.clock,
-            "Exception": Exception,
             "find": find,
+            "source": shape.function,
             "build": engine.keys.build,
             "beyond": behind.abeyond if behind.is_async else behind.beyond,
         },
+        {"enabled": engine.enabled.get, "clock": engine.clock},
     )
-    use_case.draw = _drawing(wrapper, shape.inner("find"), find)
+    use_case.draw = _drawing(shape.cell(wrapper, "find"), find)
     side = "a" if behind.is_async else ""
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
@@ -277,16 +185,11 @@ def _finding(engine: Engine, use_case: UseCase) -> tuple[str, Callable[..., Any]
     return (_FIND, engine.memory.find) if lookup is None else (_LOOK_UP, lookup)
 
 
-def _drawing(wrapper: Any, name: str, find: Callable[..., Any]) -> Callable[[float], None]:
-    """Return what has a wrapper, which knows `find` by `name`, leave a percentage of its hits to the chain.
-
-    It does not keep the wrapper alive, since threads hold use cases for as long as an instance lives.
-    """
-    weakly = weakref.ref(wrapper)
+def _drawing(cell: CellType, find: Callable[..., Any]) -> Callable[[float], None]:
+    """Return what has a wrapper, with `find` in `cell`, leave a percentage of its hits to the chain."""
 
     def draw(percent: float) -> None:
-        if (alive := weakly()) is not None:
-            alive.__globals__[name] = sampling(find, percent)
+        cell.cell_contents = sampling(find, percent)
 
     return draw
 

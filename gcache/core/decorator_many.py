@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.asked import Asked
+from gcache.core.calls import NO_EXPRESSION
 from gcache.core.keeping import Saying, copying
 from gcache.core.methods import Method
 from gcache.core.runtime import Operation, is_awaited
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from gcache.core.entries import Entry
     from gcache.core.keys import GCacheKey
     from gcache.core.use_case import UseCase
-
-P = ParamSpec("P")
-Q = ParamSpec("Q")
-M = TypeVar("M", bound=Mapping[Any, Any])
-M_co = TypeVar("M_co", bound=Mapping[Any, Any], covariant=True)
 
 # `{ids}` is the parameter of the ids. The lambdas are the call with other ids in its place.
 _WRAPPER = """\
@@ -40,70 +36,6 @@ _WRAPPER = """\
 """
 
 
-class CachedManyFunction(Protocol[P, M_co]):
-    """A sync function of many ids behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> M_co: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> CachedManyFunction[P, M_co]: ...
-
-    @overload
-    def __get__(
-        self: CachedManyFunction[Concatenate[Any, Q], M_co], instance: object, owner: type | None = None
-    ) -> CachedManyFunction[Q, M_co]: ...
-
-    def keys(self, *args: P.args, **kwargs: P.kwargs) -> list[GCacheKey]:
-        """Return the keys of this call, one for each id as it was written."""
-        ...
-
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate each entity that this call is about, one after the other.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises, once all have been tried.
-        """
-        ...
-
-
-class AsyncCachedManyFunction(Protocol[P, M_co]):
-    """An async function of many ids behind the cache. Its methods take the function's own arguments."""
-
-    __wrapped__: Callable[..., Any]
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, M_co]: ...
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> AsyncCachedManyFunction[P, M_co]: ...
-
-    @overload
-    def __get__(
-        self: AsyncCachedManyFunction[Concatenate[Any, Q], M_co], instance: object, owner: type | None = None
-    ) -> AsyncCachedManyFunction[Q, M_co]: ...
-
-    def keys(self, *args: P.args, **kwargs: P.kwargs) -> list[GCacheKey]:
-        """Return the keys of this call, one for each id as it was written."""
-        ...
-
-    async def ainvalidate(self, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Invalidate each entity that this call is about, one after the other.
-
-        Raises UntrackedUseCase, and what `GCache.invalidate` raises, once all have been tried.
-        """
-        ...
-
-
-class ManyDecorator(Protocol):
-    """What `cached_many(...)` returns: to be put on a sync or an async function that returns a mapping."""
-
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, M]]) -> AsyncCachedManyFunction[P, M]: ...
-
-    @overload
-    def __call__(self, function: Callable[P, M]) -> CachedManyFunction[P, M]: ...
-
-
 class BehindMany:
     """What stands behind the wrapper of one function of many ids."""
 
@@ -113,7 +45,7 @@ class BehindMany:
         self.is_async = is_awaited(shape.function)
         self.key = shape.key_maker(use_case.key_type, use_case.name, use_case.tracked)
         listed = "def {name}({parameters}):\n    return [_gc_key({forward}) for {ids} in {ids}]\n"
-        self.keys = shape.wrapper(listed.replace("{ids}", shape.id_name), "", {"key": self.key})
+        self.keys = shape.wrapper(listed.replace("{ids}", shape.id_name), NO_EXPRESSION, {"key": self.key})
         self._find: Callable[[str, float], Entry | None] | None = None
         if engine.memory is not None:
             find = engine.memory.find

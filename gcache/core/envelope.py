@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import struct
 from hashlib import blake2b
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 from zlib import crc32
+
+from gcache.core.records import Record
 
 _MAGIC = b"gC"
 _VERSION = 2
@@ -45,7 +47,7 @@ class Unreadable(Exception):
         self.flaw: Flaw = flaw
 
 
-class Sealed(NamedTuple):
+class Sealed(Record):
     """An entry whose value is still in its serializer's bytes.
 
     It is kept for `stale_sec` seconds after it expires; `load_sec` is how long its load took.

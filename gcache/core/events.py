@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+from gcache.core.records import Record
 
 
-class Hit(NamedTuple):
+class Hit(Record):
     """`calls` calls of a use case were answered by `layer`."""
 
     use_case: str
@@ -14,7 +16,7 @@ class Hit(NamedTuple):
     calls: int = 1
 
 
-class Miss(NamedTuple):
+class Miss(Record):
     """`calls` calls went on to the source. `layer` is the last one asked, `reason` is what it said."""
 
     use_case: str
@@ -24,7 +26,7 @@ class Miss(NamedTuple):
     calls: int = 1
 
 
-class Disabled(NamedTuple):
+class Disabled(Record):
     """`calls` calls went straight to the source, because nothing was to be cached."""
 
     use_case: str
@@ -33,7 +35,7 @@ class Disabled(NamedTuple):
     calls: int = 1
 
 
-class Error(NamedTuple):
+class Error(Record):
     """Something failed. `error` is the exception's class name.
 
     `in_fallback` tells the source's own failure, which the caller sees, from one of the cache, which
@@ -47,14 +49,14 @@ class Error(NamedTuple):
     in_fallback: bool
 
 
-class Invalidation(NamedTuple):
+class Invalidation(Record):
     """An entity of this key type was invalidated in `layer`."""
 
     key_type: str
     layer: str
 
 
-class Get(NamedTuple):
+class Get(Record):
     """Reads of `layer` took so many seconds each. They come in sums, as hits do."""
 
     use_case: str
@@ -63,7 +65,7 @@ class Get(NamedTuple):
     seconds: tuple[float, ...]
 
 
-class Load(NamedTuple):
+class Load(Record):
     """A run of the source took `seconds`, whether it returned or raised."""
 
     use_case: str
@@ -71,7 +73,7 @@ class Load(NamedTuple):
     seconds: float
 
 
-class Serialization(NamedTuple):
+class Serialization(Record):
     """Turning values into bytes, or back, took so many seconds each. They come in sums, as hits do."""
 
     use_case: str
@@ -81,7 +83,7 @@ class Serialization(NamedTuple):
     seconds: tuple[float, ...]
 
 
-class Size(NamedTuple):
+class Size(Record):
     """Entries of so many bytes each were handed to `layer`. They come in sums, as hits do."""
 
     use_case: str
@@ -90,7 +92,7 @@ class Size(NamedTuple):
     sizes: tuple[int, ...]
 
 
-class Stale(NamedTuple):
+class Stale(Record):
     """A call was answered with an entry whose life was over, that `layer` had kept.
 
     "revalidating" says that it is renewed beside the caller, "error" that its load failed just now or a
@@ -103,7 +105,7 @@ class Stale(NamedTuple):
     reason: Literal["revalidating", "error", "slow", "leased"]
 
 
-class Lease(NamedTuple):
+class Lease(Record):
     """A call that was to load asked for the lease of its key.
 
     "held": it got it. "waited": another process had it, and brought the entry. "lapsed": that process was not
@@ -116,34 +118,34 @@ class Lease(NamedTuple):
     result: Literal["held", "waited", "lapsed"]
 
 
-class Entries(NamedTuple):
+class Entries(Record):
     """The in-process layer `layer` of this process holds `held` entries now."""
 
     layer: str
     held: int
 
 
-class Skipping(NamedTuple):
+class Skipping(Record):
     """`layer` failed a few times in a row and is not asked any more (1), or it answers again (0)."""
 
     layer: str
     skips: Literal[0, 1]
 
 
-class Pending(NamedTuple):
+class Pending(Record):
     """`waiting` invalidations of this process have not reached the authority, or the bus, yet."""
 
     waiting: int
 
 
-class Listening(NamedTuple):
+class Listening(Record):
     """On `channel`, this process hears of invalidations in others (1), or is cut off from the bus (0)."""
 
     channel: str
     hears: Literal[0, 1]
 
 
-class Shadow(NamedTuple):
+class Shadow(Record):
     """A hit of `layer` was compared with what its source returns now.
 
     "error" says that the source, or the comparison, raised. `age_sec` is how long before the hit the

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any
 
+from gcache.core.records import Record
 from gcache.core.threads import started
 
 _RENEWALS_PER_LEASE = 3
@@ -17,7 +18,7 @@ def new_holder() -> str:
     return os.urandom(8).hex()
 
 
-class _Held(NamedTuple):
+class _Held(Record):
     entity: str
     lease_sec: float
     due: float

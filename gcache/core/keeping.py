@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.checks import number
 from gcache.core.entries import Entry, Raised
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.missing import MISSING
 from gcache.core.raised import once_more
+from gcache.core.records import Record
 from gcache.core.runtime import Outcome
 from gcache.errors import GCacheConfigError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from gcache.core.visit import Visit
 
 
-class Loaded(NamedTuple):
+class Loaded(Record):
     """What came of a load, how many seconds it took, and what the source said meanwhile with `keep_for`."""
 
     outcome: Outcome[Any]

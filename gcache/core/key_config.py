@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from gcache.core.checks import EVERY_LAYER, by_layer, number, said_of
+from gcache.core.checks import EVERY_LAYER, by_layer, number, said_of, shown
 from gcache.errors import GCacheConfigError
 
 _LONGEST_SEC = 86_400.0
@@ -108,6 +108,8 @@ class GCacheKeyConfig:
     load_timeout_sec: float | None = field(default=None, validator=_limit, kw_only=True)
     lease_sec: float = field(default=0, validator=_from_0, kw_only=True)
     exception_ttl_sec: float = field(default=10, validator=_from_0, kw_only=True)
+
+    __repr__ = shown
 
     def __attrs_post_init__(self) -> None:
         for layer, percent in self.ramp.items():

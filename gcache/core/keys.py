@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
+from gcache.core.checks import shown
 from gcache.core.rendering import escape, render, render_id
 from gcache.errors import GCacheConfigError, InvalidKey, UseCaseReserved
 
@@ -61,6 +62,8 @@ class GCacheKey:
     use_case: str = field(converter=check_use_case)
     args: tuple[tuple[str, Any], ...] = field(default=(), converter=_sorted_args)
     track_for_invalidation: bool = False
+
+    __repr__ = shown
 
 
 def trusted_key(

@@ -6,9 +6,10 @@ loads all the same.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from gcache.core.events import Lease
+from gcache.core.records import Record
 
 if TYPE_CHECKING:
     from gcache.core.entries import Entry
@@ -23,7 +24,7 @@ _FIRST_PAUSE_SEC, _LONGEST_PAUSE_SEC, _GROWTH = 0.005, 0.1, 1.5
 _TAKEN = b"l"
 
 
-class Turn(NamedTuple):
+class Turn(Record):
     """What a caller that was to load has got: the lease `key` until `ends`, an answer, or nothing at all."""
 
     key: str = ""

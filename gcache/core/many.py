@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gcache.core import loading as limits
 from gcache.core.events import Disabled, Miss
 from gcache.core.flights import Flight, Leading
 from gcache.core.keeping import Loaded, is_used_up, is_worth, said_of, shared
 from gcache.core.missing import MISSING
+from gcache.core.records import Record
 from gcache.core.runtime import Outcome
 from gcache.core.visit import Call
 from gcache.errors import NoMapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from gcache.core.visit import Visit
 
 
-class _Trip(NamedTuple):
+class _Trip(Record):
     """A visit to load for, the interest in its key, and the flight that brings its value."""
 
     visit: Visit

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from gcache.core.records import Record
 from gcache.errors import UseCaseTaken
 
 
-class Owner(NamedTuple):
+class Owner(Record):
     """What a function says of the entries of its use case."""
 
     is_bulk: bool

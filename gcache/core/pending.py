@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
 
 from gcache.core.epochs import ANYBODY
 from gcache.core.events import Pending as PendingEvent
+from gcache.core.records import Record
 from gcache.core.threads import pauses, started
 
 MOST = 10_000
@@ -15,7 +15,7 @@ _FAILURES_A_ROUND = 20
 _FAILURES_AT_THE_END = 3
 
 
-class Debt(NamedTuple):
+class Debt(Record):
     """What is still to be told of one entity.
 
     It is to be held until `until`, the holds of `holders` are to end, and with `is_bus_alone` only the other

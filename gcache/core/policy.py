@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from gcache.core.records import Record
 
 try:
     from _blake2 import blake2b  # what hashlib has, which brings OpenSSL for all the others
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from gcache.core.tiers import Tier
 
 
-class Step(NamedTuple):
+class Step(Record):
     """One layer that a call passes.
 
     It keeps the call's entry for `ttl` seconds, and `shadow` percent of its hits are shadowed.

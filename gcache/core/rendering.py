@@ -56,16 +56,25 @@ def render(value: object) -> str:
         raise _too_long(error) from None
 
 
-@functools.lru_cache(maxsize=MEMORY)
-def escaped_before(text: str) -> str:
-    """Return `render_id` of a short string, and remember it."""
-    return escape(text)
+class Remembered(dict[str, str]):
+    """What strings were made into before. There is room for MEMORY short ones, then for others."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        self._make = make
+
+    def __missing__(self, text: str) -> str:
+        made = self._make(text)
+        if len(text) <= SHORT:
+            if len(self) >= MEMORY:
+                self.clear()
+            self[text] = made
+        return made
 
 
-@functools.lru_cache(maxsize=MEMORY)
-def rendered_before(text: str) -> str:
-    """Return `render` of a short string, and remember it."""
-    return render(text)
+ESCAPED = Remembered(escape)
+"""`render_id` of strings that it changes."""
+RENDERED = Remembered(render)
+"""`render` of strings."""
 
 
 def _render(value: object) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
+from gcache.core.records import Record
 from gcache.core.runtime import is_awaited
 from gcache.errors import DecorationError
 
 
-class Rules(NamedTuple):
+class Rules(Record):
     """What may be kept, and who gets it.
 
     Exceptions of `exceptions` are kept like values. Only values are kept of which `cache_if` is true. With

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import log
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from gcache.core.records import Record
 
 if TYPE_CHECKING:
     from gcache.core.entries import Entry
@@ -13,7 +15,7 @@ _FARTHEST_AHEAD = 12.0
 """Of a million draws of `is_due`, six would renew an entry earlier than this many load times ahead."""
 
 
-class Stale(NamedTuple):
+class Stale(Record):
     """An entry whose life was over `age_sec` ago, and the layer that kept it."""
 
     entry: Entry

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from gcache.core.records import Record
 
 if TYPE_CHECKING:
     from gcache.core.notices import Notices
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from gcache.core.troubles import Troubles
 
 
-class Surroundings(NamedTuple):
+class Surroundings(Record):
     """Two clocks, where to tell what happens, the switch of the instance's caching, and chance.
 
     `clock` is monotonic and rules what this process holds; `now` is Unix time and goes into entries. Both

@@ -18,7 +18,13 @@ NEVER = float("-inf")
 NO_RULES = Rules()
 
 
-class UseCase:
+class _Hot:
+    """What a hit in memory uses, together. Slots of one class are sorted by their names."""
+
+    __slots__ = ("bypassed", "hits", "open_until")
+
+
+class UseCase(_Hot):
     """One cached function, or one scenario of explicit keys.
 
     `hits` counts answers of the in-process layer on the hot path, `bypassed` calls while caching was
@@ -31,17 +37,14 @@ class UseCase:
     """
 
     __slots__ = (
-        "bypassed",
         "bypassed_delivered",
         "default_config",
         "draw",
-        "hits",
         "hits_delivered",
         "is_shut",
         "key_type",
         "memory_name",
         "name",
-        "open_until",
         "policy",
         "policy_due",
         "rules",

@@ -109,6 +109,25 @@ class TestCall:
 
             assert first is get_user(1, "a b")
 
+    def test_code_is_shared(self, make_gcache: Callable[..., GCache]) -> None:
+        """Functions of one signature share the wrapper's code, and neither defaults, nor adapters, nor entries."""
+        gcache = make_gcache(config_refresh_sec=1000)
+
+        def made(use_case: str, default: str, adapter: Callable[[str], str]) -> Any:
+            def get_user(user_id: int, order: str = default) -> tuple[str, int, str]:
+                return use_case, user_id, order
+
+            options: dict[str, Any] = {"use_case": use_case, "arg_adapters": {"order": adapter}}
+            return gcache.cached("user_id", "user_id", **options)(get_user)
+
+        first, second = made("First", "asc", str.upper), made("Second", "desc", str.title)
+
+        assert first.__code__ is second.__code__
+        with gcache.enable():
+            assert 2 * [("First", 1, "asc")] == [first(1), first(1)]
+            assert 2 * [("Second", 1, "desc")] == [second(1), second(1)]
+        assert ("ASC", "Desc") == (first.key(1).args[0][1], second.key(1).args[0][1])
+
     def test_argument_is_not_called(self, make_gcache: Callable[..., GCache]) -> None:
         """What is passed is never called, whatever its parameter is called."""
         gcache = make_gcache(config_refresh_sec=1000)

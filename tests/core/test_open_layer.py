@@ -8,7 +8,7 @@ import pytest
 
 from gcache import MemoryLayer
 from gcache.core.entries import Entry, Generation
-from gcache.core.rendering import MEMORY, SHORT, escape, escaped_before, render, rendered_before
+from gcache.core.rendering import ESCAPED, MEMORY, RENDERED, SHORT, Remembered, escape, render
 from tests.core.stage import Clock, Source
 
 if TYPE_CHECKING:
@@ -223,13 +223,13 @@ class TestTexts:
     @pytest.mark.parametrize("text", ["a b", "a%b", "'", "a,b", "", "None", "20-10", "ü ö", "\ud800"])
     def test_remembered(self, text: str) -> None:
         """What was rendered once has the same text again."""
-        twice = [(escaped_before(text), rendered_before(text)) for _ in range(2)]
+        twice = [(ESCAPED[text], RENDERED[text]) for _ in range(2)]
 
         assert [(escape(text), render(text))] * 2 == twice
 
-    def test_bounded(self, make_gcache: Callable[..., GCache]) -> None:
-        """Only so many texts are remembered, and no long one."""
-        escaped_before.cache_clear()
+    def test_long(self, make_gcache: Callable[..., GCache]) -> None:
+        """No long text is remembered."""
+        ESCAPED.clear()
         gcache = make_gcache()
         get_user = gcache.cached(key_type="user_id", id_arg="user_id")(lambda user_id: user_id)
 
@@ -237,5 +237,12 @@ class TestTexts:
             for user_id in (" " * SHORT, " " * (SHORT + 1)):
                 get_user(user_id)
 
-        info = escaped_before.cache_info()
-        assert (1, MEMORY) == (info.currsize, info.maxsize)
+        assert [" " * SHORT] == list(ESCAPED)
+
+    def test_bounded(self) -> None:
+        """Only so many texts are remembered, and what comes once they are forgotten is right."""
+        remembered = Remembered(escape)
+        texts = [f"{number} %" for number in range(2 * MEMORY)]
+
+        assert [escape(text) for text in texts] == [remembered[text] for text in texts]
+        assert MEMORY >= len(remembered) > 0
