@@ -45,8 +45,8 @@ REASONS: Mapping[str, str] = {
     "1,000 ids at once": (
         "Over a bare socket, with hiredis, BLAKE2b and plain pickle, no Python takes less than 3.2 ms here: "
         "the two round trips 1.0, 500 pickles, check sums and commands to write 0.8, the same to read 0.9. "
-        "The restricted pickles take 1 ms more than plain ones, heads and sizes of envelopes 1.5; the rest is "
-        "a visit, a ticket and a flight for each id."
+        "The restricted pickles take 1 ms more than plain ones, heads and sizes of envelopes 1.5; the rest "
+        "is a visit, a ticket and a flight for each id."
     ),
     "hit ratio, Zipf": (
         "SIEVE knows one mark for each entry and forgets who has gone; W-TinyLFU counts the accesses "
