@@ -25,13 +25,13 @@ REASONS: Mapping[str, str] = {
         "Python that the floor does not run."
     ),
     "first GCache(...) with a RedisConfig": (
-        "The engine, 40 modules of a quarter of a millisecond each, is imported by the first instance, not by "
-        "`import gcache`; 2.4 ms are for the Redis layer and the instance itself."
+        "The engine, 40 modules of a quarter of a millisecond each, is imported by the first instance, not "
+        "by `import gcache`; 2.4 ms are for the Redis layer and the instance itself."
     ),
     "local hit, from 1 to 10,000": (
-        "Functions of one signature share their wrapper's code, so what is cold is data: of ours a closure with "
-        "its cells, two numbers of the use case, the key that is kept with its place in the dictionary, the "
-        "entry and its deadline. The floor has about two thirds as many places in memory."
+        "Functions of one signature share their wrapper's code, so what is cold is data: of ours a closure "
+        "with its cells, two numbers of the use case, the key that is kept with its place in the "
+        "dictionary, the entry and its deadline, by count half as many places again as the floor's."
     ),
     "bytes of an entry": (
         "Of 174 bytes, 38 are the dictionary's, 32 the object's headers, 24 its deadline and 80 its ten "

@@ -37,7 +37,7 @@ def test_memory_alone_needs_no_wire():
 
 
 def test_importing_brings_in_no_engine():
-    """What only an instance needs is imported when one is made, and what makes wrappers by the first of them."""
+    """What only an instance needs is imported when one is made."""
     loaded = _modules_after("import gcache; gcache.GCacheConfig(); gcache.GCacheKeyConfig.enabled(5)")
 
     assert set() == loaded & {

@@ -110,7 +110,7 @@ class TestCall:
             assert first is get_user(1, "a b")
 
     def test_code_is_shared(self, make_gcache: Callable[..., GCache]) -> None:
-        """Functions of one signature share the wrapper's code, and neither defaults, nor adapters, nor entries."""
+        """Functions of one signature share code, and neither defaults, nor adapters, nor entries."""
         gcache = make_gcache(config_refresh_sec=1000)
 
         def made(use_case: str, default: str, adapter: Callable[[str], str]) -> Any:
