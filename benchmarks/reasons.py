@@ -29,9 +29,9 @@ REASONS: Mapping[str, str] = {
         "by `import gcache`; 2.4 ms are for the Redis layer and the instance itself."
     ),
     "local hit, from 1 to 10,000": (
-        "Functions of one signature share their wrapper's code, so what is cold is data: of ours a closure "
-        "with its cells, two numbers of the use case, the key that is kept with its place in the "
-        "dictionary, the entry and its deadline, by count half as many places again as the floor's."
+        "Most of it are policies: each use case asks for its own once a second, which takes the call that "
+        "notices about 30 µs, and 10 of a thread that asks for several. With policies that hold for long it "
+        "is 1.2: a hit goes to half as many places in memory again as the floor's."
     ),
     "bytes of an entry": (
         "Of 174 bytes, 38 are the dictionary's, 32 the object's headers, 24 its deadline and 80 its ten "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.flights import Flights, Leading
@@ -22,13 +25,17 @@ if TYPE_CHECKING:
 
 _IDLE_REFRESHES = 10
 _PATIENCE_SEC = 5.0
+MOST_ASKERS = 32
+_DUE_EACH = 8
+_BRISK_SEC = 0.01
 
 
 class Policies:
     """The policies in force.
 
     A policy that is due is asked for beside the call that notices, which still goes by the old one.
-    After ten times the refresh interval without a call the old one is too old: the call waits.
+    After ten times the refresh interval without a call the old one is too old: the call waits. One who asks
+    beside the calls goes on with whatever else is due; there are more, up to 32, while that is too slow.
     """
 
     def __init__(
@@ -50,6 +57,7 @@ class Policies:
         self._troubles = around.troubles
         self._is_bus_there = is_bus_there
         self._flights = Flights()
+        self._make_own()
 
     async def of(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> Policy | None:
         """Return what to do for `use_case` now; None means that nobody has said anything."""
@@ -58,7 +66,7 @@ class Policies:
             return use_case.policy
         if self._refresh_sec and now < use_case.policy_due + _IDLE_REFRESHES * self._refresh_sec:
             use_case.adopt(use_case.policy, now + self._refresh_sec)
-            runtime.spawn(self._refresh(runtime, use_case, key))
+            self._refresh_beside(runtime, use_case, key)
         else:
             await self._refresh_for_all(runtime, use_case, key)
         return use_case.policy
@@ -99,6 +107,42 @@ class Policies:
     def after_fork(self) -> None:
         """Forget the questions that only the parent's threads wait for."""
         self._flights.after_fork()
+        self._make_own()
+
+    def _make_own(self) -> None:
+        self._lock = threading.Lock()
+        self._due: OrderedDict[UseCase, GCacheKey] = OrderedDict()
+        self._askers: dict[object, float] = {}
+
+    def _refresh_beside(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
+        """Have a policy asked for by one who asks for others as well, or by a new one if they are slow."""
+        with self._lock:
+            self._due[use_case] = key
+            lately = self._clock() - _BRISK_SEC
+            brisk = sum(asked > lately for asked in self._askers.values())
+            if len(self._askers) >= MOST_ASKERS or len(self._due) <= brisk * _DUE_EACH:
+                return
+            asker = object()
+            self._askers[asker] = self._clock()
+        runtime.spawn(self._ask(runtime, asker), partial(self._leave, asker))
+
+    async def _ask(self, runtime: Runtime, asker: object) -> None:
+        while (due := self._next_due(asker)) is not None:
+            await self._refresh(runtime, *due)
+
+    def _next_due(self, asker: object) -> tuple[UseCase, GCacheKey] | None:
+        with self._lock:
+            if not self._due:
+                self._askers.pop(
+                    asker, None
+                )  # in the same step, so that who comes now is asked for by another
+                return None
+            self._askers[asker] = self._clock()
+            return self._due.popitem(last=False)
+
+    def _leave(self, asker: object) -> None:
+        with self._lock:
+            self._askers.pop(asker, None)
 
     async def _refresh(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
         config: Any = None

@@ -12,10 +12,11 @@ import pytest
 
 from gcache import GCacheKey, GCacheKeyConfig
 from gcache.conformance.waiting import wait_until
+from gcache.core.policies import MOST_ASKERS
 from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide, in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gcache import GCache
 
@@ -389,3 +390,85 @@ class TestClosed:
         use_case.adopt(policy, 2000.0)
 
         assert use_case.open_until < 1000
+
+
+class TestManyAtOnce:
+    """Policies that are due together are asked for beside the calls by a few, who never are too many."""
+
+    class Slow:
+        """A provider that answers when it is let."""
+
+        def __init__(self) -> None:
+            self.gate = threading.Event()
+            self.gate.set()
+            self.waiting: list[str] = []
+            self.asked: list[str] = []
+
+        def __call__(self, key: GCacheKey) -> Any:
+            self.waiting.append(key.use_case)
+            assert self.gate.wait(PATIENCE_SEC)
+            self.asked.append(key.use_case)
+            return ON
+
+    @pytest.fixture
+    def slow(self) -> Iterator[Slow]:
+        slow = self.Slow()
+        yield slow
+        slow.gate.set()
+
+    @pytest.fixture
+    def functions(
+        self, make_gcache: Callable[..., GCache], clock: Clock, slow: Slow
+    ) -> tuple[GCache, list[Any]]:
+        """A hundred functions whose policies are due, and whose provider is slow from now on."""
+        gcache, side = make_gcache(cache_config_provider=slow, config_refresh_sec=10), SyncSide()
+        functions = [side.cached(gcache, Source(), use_case=f"Get{number}") for number in range(100)]
+        with gcache.enable():
+            for get_user in functions:
+                get_user(1)
+        slow.gate.clear()
+        clock.advance(10)
+        slow.waiting.clear()
+        slow.asked.clear()
+        return gcache, functions
+
+    def test_few_ask(self, functions: tuple[GCache, list[Any]], slow: Slow) -> None:
+        """Of a hundred at once each who asks takes eight or more, and each is asked for once."""
+        gcache, cached = functions
+        askers = gcache._engine.chain.routes.policies._askers
+        with gcache.enable():
+            values = [get_user(1) for get_user in cached]
+        wait_until(lambda: len(slow.waiting) == len(askers), sentence="all who ask wait for answers")
+        assert 13 >= len(askers)
+        slow.gate.set()
+        SyncSide().settle(gcache)
+
+        assert [1] * 100 == values
+        assert sorted(f"Get{number}" for number in range(100)) == sorted(slow.asked)
+
+    def test_slow_answers(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
+        """Whoever waits for an answer for 10 ms keeps no other from asking; there are 32 at most."""
+        gcache, cached = functions
+        with gcache.enable():
+            for get_user in cached[:40]:
+                get_user(1)
+                clock.advance(0.02)
+        wait_until(lambda: len(slow.waiting) == MOST_ASKERS, sentence="those who ask wait for answers")
+        waiting = list(slow.waiting)
+        slow.gate.set()
+        SyncSide().settle(gcache)
+
+        assert {f"Get{number}" for number in range(MOST_ASKERS)} == set(waiting)
+        assert sorted(f"Get{number}" for number in range(40)) == sorted(slow.asked)
+
+    def test_after_the_last(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
+        """When those who ask are done they leave, and who comes later is asked for all the same."""
+        gcache, cached = functions
+        slow.gate.set()
+        with gcache.enable():
+            for _ in range(3):
+                cached[0](1)
+                SyncSide().settle(gcache)
+                clock.advance(10)
+
+        assert ["Get0"] * 3 == slow.asked
