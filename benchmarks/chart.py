@@ -100,7 +100,7 @@ def _ratios(axes: Axes, rows: Sequence[Row], peers: Sequence[Row]) -> None:
 def _shares(axes: Axes, rows: Sequence[Row]) -> None:
     """Hit ratios: for each trace a bar for ours and one for each other policy."""
     jobs = list(dict.fromkeys(row.job for row in rows))
-    names = ["ours (SIEVE)", *dict.fromkeys(row.floor_is for row in rows)]
+    names = ["ours", *dict.fromkeys(row.floor_is for row in rows)]
     width = 0.8 / len(names)
     for number, name in enumerate(names):
         bars: list[tuple[float, float]] = []

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gcache.core.entries import Raised
 from gcache.core.runtime import Outcome
-from gcache.core.staleness import Stale
 from gcache.errors import EntryTooLarge, LayerSkipped
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class Bulk:
             found |= {
                 visit: kept
                 for visit, kept in zip(asking, answers, strict=False)
-                if kept is not None and _counts(visit, kept, tier, passing.depth(visit.steps))
+                if kept is not None and self._counts(visit, kept, tier, passing.depth(visit.steps))
             }
         return found
 
@@ -168,17 +167,12 @@ class Bulk:
             return Outcome(None)
         return await tier.attempt(runtime, "put", items, life_sec + config.stale_sec)
 
-
-def _counts(visit: Visit, kept: Kept, tier: Tier, depth: int) -> bool:
-    """Tell whether what a layer keeps answers a visit; leave with the visit what is over."""
-    if isinstance(kept.entry.value, Raised):
-        return False
-    if kept.left_sec > 0:
+    def _counts(self, visit: Visit, kept: Kept, tier: Tier, depth: int) -> bool:
+        """Tell whether what a layer keeps answers a visit; leave with the visit what is over."""
+        if isinstance(kept.entry.value, Raised) or not self._lookup.lives(visit, tier, kept):
+            return False
         kept.depth = depth
         return True
-    visit.reason = "expired"
-    visit.keep(Stale(kept.entry, -kept.left_sec, tier.name))
-    return False
 
 
 class _Passing:

@@ -224,7 +224,7 @@ def _parameters_of(function: Callable[..., Any], name: str) -> tuple[Parameter, 
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError) as error:
         raise DecorationError(
-            f"{name} does not tell what arguments it takes: put @cached on a function that calls it."
+            f"{name} does not tell what arguments it takes: decorate a function that calls it."
         ) from error
 
 

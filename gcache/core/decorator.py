@@ -197,7 +197,7 @@ def _drawing(cell: CellType, find: Callable[..., Any]) -> Callable[[float], None
 def check_cacheable(function: Any) -> None:
     """Raise DecorationError for what has no single value to cache."""
     if isinstance(function, type) or not callable(function):
-        raise DecorationError(f"@cached stands on {function!r}: put it on a function or a method.")
+        raise DecorationError(f"{function!r} cannot be cached: decorate a function or a method.")
     if any(is_generator(part) for part in (function, type(function).__call__)):
         raise DecorationError(
             f"{names_of(function)[1]} is a generator, which can be run through only once: return a list."

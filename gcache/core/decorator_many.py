@@ -159,7 +159,6 @@ class _OneOfMany(Call):
     ) -> None:
         self.use_case = use_case
         self.name = name
-        self.is_counted = self.is_drawn = False
         self._key_of = key_of
         self._id = id_asked
 

@@ -1,4 +1,9 @@
-"""What happened, in the words that every sink understands. Durations are seconds, sizes bytes."""
+"""What happened, in the words that every sink understands. Durations are seconds, sizes bytes.
+
+What happens often comes in sums. An event with `calls` speaks of so many calls; one with a tuple of
+`seconds` or `sizes` speaks of as many reads, dumps, loads or entries as there are figures in it. So to count
+events is to count too few: add up `calls`, and take every figure.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Lookup:
                 continue
             tier = step.tier
             kept = self.find(visit, tier) if tier.in_process else await self.get(runtime, visit, tier)
-            if kept is not None and self._lives(visit, tier, kept):
+            if kept is not None and self.lives(visit, tier, kept):
                 kept.depth = at
                 return kept
         return None
@@ -88,7 +88,7 @@ class Lookup:
         """Return what a read brought that nobody has looked at yet, if it is an entry that lives."""
         seconds = self._clock() - began
         kept = self._note(visit, tier, tier.ended("get", (visit.keys,), turn, seconds, outcome), seconds)
-        return kept if kept is not None and self._lives(visit, tier, kept) else None
+        return kept if kept is not None and self.lives(visit, tier, kept) else None
 
     def _note(self, visit: Visit, tier: Tier, outcome: Outcome[Any], seconds: float) -> Kept | None:
         """Take note of a read that took `seconds`, and return the entry if it counts."""
@@ -122,7 +122,7 @@ class Lookup:
             return None
         return Kept(entry, self._left_sec(visit, entry, stale_sec))
 
-    def _lives(self, visit: Visit, tier: Tier, kept: Kept) -> bool:
+    def lives(self, visit: Visit, tier: Tier, kept: Kept) -> bool:
         """Tell whether an entry's life is not over. If it is, it is left with the visit."""
         if kept.left_sec > 0:
             return True

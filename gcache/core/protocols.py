@@ -197,7 +197,10 @@ class MetricsSink(Protocol):
     """Where events go to be counted."""
 
     def record(self, event: Event) -> None:
-        """Take one event, quickly, from any thread. What it raises is logged once and goes no further."""
+        """Take one event, quickly, from any thread. What it raises is logged once and goes no further.
+
+        One event may speak of many calls, reads or entries: see `gcache.core.events`.
+        """
         ...
 
 

@@ -16,8 +16,8 @@ _LEVELS: dict[type[Event], int] = {Error: logging.WARNING, Invalidation: logging
 class LoggingSink:
     """Logs each event on one line: errors as WARNING, invalidations as INFO, all others as DEBUG.
 
-    A line is cut after 1,000 letters. The event is the only argument of the log record, so a handler finds
-    it whole in `record.args[0]`.
+    What happens often comes in sums, so a line may speak of many calls. It is cut after 1,000 letters. The
+    event is the only argument of the log record, so a handler finds it whole in `record.args[0]`.
     """
 
     def __init__(self, logger: logging.Logger | None = None) -> None:

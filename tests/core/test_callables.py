@@ -171,7 +171,7 @@ def test_generator_in_disguise(gcache: GCache) -> None:
 )
 def test_no_signature(gcache: GCache, function: Any) -> None:
     """What does not tell its arguments is refused, and the error says what to do."""
-    with pytest.raises(DecorationError, match="put @cached on a function that calls it"):
+    with pytest.raises(DecorationError, match="decorate a function that calls it"):
         gcache.cached("user_id", "user_id", "Get")(function)
 
 
@@ -182,7 +182,7 @@ def test_no_signature(gcache: GCache, function: Any) -> None:
 )
 def test_descriptors(gcache: GCache, target: Any) -> None:
     """What only becomes a function in a class is refused: what it is made of can be cached."""
-    with pytest.raises(DecorationError, match="put it on a function or a method"):
+    with pytest.raises(DecorationError, match="decorate a function or a method"):
         gcache.cached("user_id", "user_id", "Get")(target)
 
 

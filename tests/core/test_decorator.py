@@ -564,7 +564,7 @@ class TestDecoration:
     @pytest.mark.parametrize("target", [int, Source, "function", None], ids=repr)
     def test_no_function(self, gcache: GCache, target: Any) -> None:
         """What is no function is refused."""
-        with pytest.raises(DecorationError, match="put it on a function"):
+        with pytest.raises(DecorationError, match="decorate a function"):
             gcache.cached("user_id", "user_id", "Get")(target)
 
     @pytest.mark.parametrize(

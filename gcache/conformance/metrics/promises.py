@@ -66,19 +66,21 @@ class MetricsSinkSuite(SinkPart, topic="metrics"):
         Core counts each call once. Whoever compares hits with misses relies on it.
         """
         name = new_name()
-        hit, miss = events.Hit(name, "kind", "layer", 3), events.Miss(name, "kind", "layer", "absent")
+        hit, miss = events.Hit(name, "kind", "layer", 3), events.Miss(name, "kind", "layer", "absent", 5)
+        disabled = events.Disabled(name, "kind", "context", 7)
         error = events.Error(name, "kind", "layer", "OSError", False)
 
         def work(_: int) -> None:
             for _ in range(200):
                 sink.record(hit)
                 sink.record(miss)
+                sink.record(disabled)
                 sink.record(error)
                 sink.record(hit._replace(calls=1))
 
         in_threads(8, work)
 
-        assert (6400, 1600, 1600) == (totals(hit), totals(miss), totals(error))
+        assert (6400, 8000, 11200, 1600) == (totals(hit), totals(miss), totals(disabled), totals(error))
 
     @needs("counts")
     def test_told_apart(self, sink: Any, totals: Callable[[Any], float]) -> None:

@@ -110,7 +110,7 @@ def told_of(sink: Any, event: Any) -> str | None:
 
 
 def use(sink: Any, use_case: str) -> None:
-    """Have an instance record 10 misses, 30 hits, 5 disabled calls and a failure of the source."""
+    """Have an instance record 11 misses, 30 hits, 5 disabled calls and a failure of the source."""
     config = GCacheConfig(layers=[DictionaryLayer()], urn_prefix="urn:conformance:metrics", metrics=sink)
     with GCache(config) as gcache:
 
