@@ -126,3 +126,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_LATE[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Name what is imported late as well, for whoever completes names."""
+    return sorted({*globals(), *_LATE})

@@ -63,6 +63,13 @@ def test_every_public_name_is_there():
     assert [] == missing
 
 
+def test_every_public_name_is_listed():
+    """Whoever completes names is offered those that are imported late, too, before anybody asked for them."""
+    listed = subprocess.check_output([sys.executable, "-c", "import gcache; print(*dir(gcache))"], text=True)
+
+    assert set() == set(gcache.__all__) - set(listed.split())
+
+
 def test_an_unknown_name_is_an_attribute_error():
     """The lazy names do not make a misspelt one look like something else."""
     assert not hasattr(gcache, "GCash")
