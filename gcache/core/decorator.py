@@ -200,7 +200,8 @@ def check_cacheable(function: Any) -> None:
         raise DecorationError(f"{function!r} cannot be cached: decorate a function or a method.")
     if any(is_generator(part) for part in (function, type(function).__call__)):
         raise DecorationError(
-            f"{names_of(function)[1]} is a generator, which can be run through only once: return a list or a mapping."
+            f"{names_of(function)[1]} is a generator, which can be run through only once: "
+            "return a list or a mapping."
         )
 
 
