@@ -249,3 +249,9 @@ def in_background(work: Callable[[], Any]) -> Iterator[Callable[[], Any]]:
     thread.start()
     yield value
     thread.join(PATIENCE_SEC)
+
+
+def waiting(gcache: GCache) -> int:
+    """How many wait for flights of others now."""
+    under_way = tuple(gcache._engine.chain.flights.under_way.values())
+    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))

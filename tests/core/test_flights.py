@@ -22,6 +22,7 @@ from tests.core.stage import (
     SyncSide,
     in_background,
     in_threads,
+    waiting,
 )
 
 if TYPE_CHECKING:
@@ -39,12 +40,6 @@ def flights() -> Flights:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for what never comes fails the test, instead of loading by itself in the end."""
     monkeypatch.setattr("gcache.core.loading.FLIGHT_LIMIT_SEC", 2 * PATIENCE_SEC)
-
-
-def waiting(gcache: GCache) -> int:
-    """How many callers wait for flights of others now."""
-    under_way = tuple(gcache._engine.chain.flights.under_way.values())
-    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))
 
 
 class Gate:

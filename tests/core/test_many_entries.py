@@ -10,7 +10,7 @@ from attrs import evolve
 from gcache import GCacheKeyConfig, UseCaseTaken
 from tests.core.layers import SyncLayer
 from tests.core.many import Rows, many
-from tests.core.stage import PATIENCE_SEC, Clock, Source, SyncSide
+from tests.core.stage import Clock, Source, SyncSide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,22 +18,10 @@ if TYPE_CHECKING:
     from gcache import GCache
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for what never comes fails the test, instead of loading by itself in the end."""
-    monkeypatch.setattr("gcache.core.loading.FLIGHT_LIMIT_SEC", 2 * PATIENCE_SEC)
-
-
 @pytest.fixture
 def here() -> SyncSide:
     """Threads, for tests in which the calls run into each other."""
     return SyncSide()
-
-
-def waiting(gcache: GCache) -> int:
-    """How many wait for flights of others now."""
-    under_way = tuple(gcache._engine.chain.flights.under_way.values())
-    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))
 
 
 class TestEntries:

@@ -12,7 +12,16 @@ from gcache.conformance.waiting import wait_until
 from gcache.core.flights import Ticket
 from tests.core.layers import SyncLayer
 from tests.core.many import Rows, many
-from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Source, SyncSide, in_background, in_threads
+from tests.core.stage import (
+    PATIENCE_SEC,
+    AsyncSide,
+    Clock,
+    Source,
+    SyncSide,
+    in_background,
+    in_threads,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +39,6 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def here() -> SyncSide:
     """Threads, for tests in which the calls run into each other."""
     return SyncSide()
-
-
-def waiting(gcache: GCache) -> int:
-    """How many wait for flights of others now."""
-    under_way = tuple(gcache._engine.chain.flights.under_way.values())
-    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))
 
 
 class Gate:

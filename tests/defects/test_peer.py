@@ -31,6 +31,7 @@ from tests.contract.stacks import (
     cache_all,
     cache_remotely,
 )
+from tests.core.stage import waiting
 from tests.servers.process import Server
 
 PATIENCE_SEC = 10
@@ -196,12 +197,6 @@ class TestStampede:
 
         assert [1] * 20 == [call.result(PATIENCE_SEC) for call in calls]
         assert [1] == runs
-
-
-def _waiters(gcache: GCache) -> int:
-    """How many calls wait for another's load."""
-    under_way = tuple(gcache._engine.chain.flights.under_way.values())
-    return sum(len(flight._wakers) for flights in under_way for flight in tuple(flights.values()))
 
 
 def _travellers(gcache: GCache) -> int:
@@ -1017,7 +1012,7 @@ class TestOthers:
 
         with gcache.enable():
             tasks = [asyncio.create_task(gcache.aget(TRACKED, load)) for _ in range(5)]
-            while not runs or _waiters(gcache) < 4:
+            while not runs or waiting(gcache) < 4:
                 await asyncio.sleep(0.001)
             leaders[0].cancel()
             await asyncio.wait(leaders[:1], timeout=PATIENCE_SEC)
@@ -1034,7 +1029,7 @@ class TestOthers:
             leader = asyncio.create_task(gcache.aget(TRACKED, gate.awaited))
             await gate.until_entered()
             waiters = [asyncio.create_task(gcache.aget(TRACKED, gate.awaited)) for _ in range(2)]
-            while _waiters(gcache) < 2:
+            while waiting(gcache) < 2:
                 await asyncio.sleep(0.001)
             waiters[0].cancel()
             await asyncio.wait(waiters[:1], timeout=PATIENCE_SEC)
