@@ -91,7 +91,7 @@ class Ticket:
                 return flight, False
             new = Flight(generation)
             if flight is None:
-                self._flights.under_way.setdefault(self.key, {})[generation] = new
+                self._flights.board(self.key, new)
             else:
                 new.is_circular = True
             return new, True
@@ -117,11 +117,14 @@ class Flights:
     """The loads under way in this process.
 
     `travellers` are how many are interested in each key, and `under_way` its flights, by generation. The last
-    flight of a key that landed is kept for as long as somebody travels who may have looked before that.
+    flight of a key that landed is kept for as long as somebody travels who may have looked before that. No
+    flight stays without a traveller: a signal handler may raise anywhere, so that nobody takes it out.
+
+    Under the lock objects are made and let go of, and a finalizer that then runs may come back here.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.travellers: dict[str, int] = {}
         self.under_way: dict[str, dict[Hashable, Flight]] = {}
         self._landed: dict[str, Flight] = {}
@@ -145,16 +148,29 @@ class Flights:
 
     def ticket(self, key: str) -> Ticket:
         """Do what `enter` does, under the lock."""
+        ticket = Ticket(self, key, self._landings)
         self.travellers[key] = self.travellers.get(key, 0) + 1
-        return Ticket(self, key, self._landings)
+        return ticket
 
     def leave(self, key: str) -> None:
         """Note that one traveller less is interested in `key`, under the lock."""
-        left = self.travellers.pop(key, 1) - 1  # a child has forgotten who travelled before it was forked
+        left = self.travellers.get(key, 1) - 1  # a child has forgotten who travelled before it was forked
         if left:
             self.travellers[key] = left
-        elif self._landed:
+            return
+        self.travellers.pop(key, None)
+        if self.under_way:
+            self.under_way.pop(key, None)
+        if self._landed:
             self._landed.pop(key, None)
+
+    def board(self, key: str, flight: Flight) -> None:
+        """Take note of a flight that takes off, under the lock."""
+        flights = self.under_way.get(key)
+        if flights is None:
+            self.under_way[key] = {flight.generation: flight}
+        else:
+            flights[flight.generation] = flight
 
     def flight(self, key: str, generation: Hashable, since: int) -> Flight | None:
         """Return the flight that serves a caller who has been here since landing `since`, under the lock."""

@@ -17,10 +17,13 @@ class Generations:
 
     A reader takes the generation first, then asks whether the entity is held, then looks anywhere.
     So whatever it fills afterwards dies with an invalidation that came in between.
+
+    Under the lock objects are made, so a finalizer may run that reads or invalidates, and comes back here.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_making = False
         self._live: WeakValueDictionary[str, Generation] = WeakValueDictionary()
         self._recent: deque[Generation] = deque(maxlen=_RECENT)
         self.holds: dict[str, dict[str, float]] = {}
@@ -36,7 +39,15 @@ class Generations:
         with self._lock:
             generation = self._live.get(entity)
             if generation is None:
-                generation = self._live[entity] = Generation()
+                generation = Generation()
+                if self._is_making:  # a finalizer: what it fills is not to outlive what is made around it
+                    generation.alive = False
+                    return generation
+                self._is_making = True
+                try:
+                    self._live[entity] = generation
+                finally:
+                    self._is_making = False
                 self._recent.append(generation)
             return generation
 
@@ -66,7 +77,8 @@ class Generations:
 
     def after_fork(self) -> None:
         """Make the child's lock its own, and leave to the parent the holds that only the parent ends."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_making = False
         self.holds = {
             entity: {ANYBODY: holds[ANYBODY]} for entity, holds in self.holds.items() if ANYBODY in holds
         }

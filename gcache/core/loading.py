@@ -161,7 +161,7 @@ class Loading:
         return outcome
 
     async def _fly(self, runtime: Runtime, visit: Visit, flight: Flight) -> Outcome[Any]:
-        began = self._now()
+        began, passed = self._now(), visit.steps  # the source may say that fewer layers keep what it returns
         with Leading(flight):
             loaded = await self.load(runtime, visit.call)
         landed = shared(loaded.outcome, visit.call.use_case.rules.copies)
@@ -169,7 +169,7 @@ class Loading:
         if kept is MISSING:
             flight.land(landed)
             if loaded.outcome.error is None and visit.kept is not None and not flight.is_void:
-                await self._storing.forget(runtime, visit, [step.tier for step in visit.steps])
+                await self._storing.forget(runtime, visit, [step.tier for step in passed])
             return loaded.outcome
         if loaded.said is not None and self._authority is not None:
             self._authority.expect(visit)

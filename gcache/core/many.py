@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gcache.core.runtime import Runtime
     from gcache.core.storing import Storing
     from gcache.core.surroundings import Surroundings
+    from gcache.core.tiers import Tier
     from gcache.core.use_case import UseCase
     from gcache.core.visit import Visit
 
@@ -212,25 +213,26 @@ class Many:
                 outcome = Outcome(value)
                 flight.land(shared(outcome, copies) if copies else outcome)
         await self._bulk.store(runtime, writes, now, self._bulk.far)
-        for visit in refused:
-            await self._storing.forget(runtime, visit, [step.tier for step in visit.steps])
+        for visit, tiers in refused.items():
+            await self._storing.forget(runtime, visit, tiers)
 
     def _writes(
         self, asked: Asked, mine: Sequence[_Trip], loaded: Loaded, began: float
-    ) -> tuple[dict[Visit, Entry], list[Visit]]:
-        """Return what to store, and the visits whose older entries are not to stay, either."""
+    ) -> tuple[dict[Visit, Entry], dict[Visit, list[Tier]]]:
+        """Return what to store, and the visits whose older entries are not to stay, either, and where."""
         entries: dict[Visit, Entry] = {}
-        refused: list[Visit] = []
+        refused: dict[Visit, list[Tier]] = {}
         use_case, now, shortening = asked.use_case, self._now(), 0.0
         for visit, _, flight in mine:
             if flight.is_void:
                 continue
+            passed = visit.steps
             if loaded.said is not None:
-                visit.steps = said_of(visit.steps, loaded.said)
+                visit.steps = said_of(passed, loaded.said)
             value = asked.values.get(visit.call.name, MISSING)
             if value is MISSING or not is_worth(use_case, value, self._troubles) or not visit.steps:
                 if visit.kept is not None:
-                    refused.append(visit)
+                    refused[visit] = [step.tier for step in passed]
                 continue
             if loaded.said is not None and self._authority is not None:
                 self._authority.expect(visit)

@@ -447,6 +447,41 @@ class TestTickets:
 
         assert [] == list(flights.travellers)
 
+    def test_never_taken_out(self, flights: Flights) -> None:
+        """A flight that nobody took out, as a signal handler raised, ends with its travellers."""
+        interrupted = flights.enter("key")
+        flight, _ = interrupted.board(None)
+        flight.land(Outcome(1))
+        interrupted.hand_in()
+
+        assert {} == flights.under_way
+        assert flights.enter("key").board(None)[1]
+
+    def test_finalizer(self, flights: Flights) -> None:
+        """A value that is let go of here may come back from its finalizer."""
+        finalized: list[str] = []
+
+        class Value:
+            def __del__(self) -> None:
+                flights.enter("key").hand_in()
+                finalized.append("done")
+
+        def travel() -> None:
+            leader, other = flights.enter("key"), flights.enter("key")
+            flight, _ = leader.board(None)
+            flight.land(Outcome(Value()))
+            leader.retire(flight)
+            leader.hand_in()
+            del flight
+            other.hand_in()
+
+        thread = threading.Thread(target=travel, daemon=True)
+        thread.start()
+        thread.join(PATIENCE_SEC)
+
+        assert ["done"] == finalized
+        assert {} == flights.travellers
+
     def test_land_once(self, flights: Flights) -> None:
         """The first end of a flight is its end; who asks afterwards is told at once."""
         flight, _ = flights.enter("key").board(None)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from weakref import WeakValueDictionary
 
 import pytest
 
+from gcache.core.entries import Generation
 from gcache.core.generations import _RECENT, Generations
-from tests.core.stage import in_threads
+from tests.core.stage import in_background, in_threads
 
 
 @pytest.fixture
@@ -25,6 +27,24 @@ class TestGenerations:
         assert user is generations.of("user")
         assert user is not generations.of("other")
         assert user.alive
+
+    def test_finalizer(self, generations: Generations) -> None:
+        """A finalizer that runs while one is made gets one that has ended, and may invalidate."""
+        inner: list[Generation] = []
+
+        class Making(WeakValueDictionary[str, Generation]):
+            def __setitem__(self, entity: str, generation: Generation) -> None:
+                inner.append(generations.of(entity))
+                generations.kill("other", now=0, hold_sec=1)
+                super().__setitem__(entity, generation)
+
+        generations._live = Making()
+        with in_background(lambda: generations.of("user")) as made:
+            user = made()
+
+        assert [False] == [generation.alive for generation in inner]
+        assert (True, user) == (user.alive, generations.of("user"))
+        assert generations.held("other", now=0.5)
 
     def test_kill(self, generations: Generations) -> None:
         """What dies stays dead, the next one lives, and nobody else is touched."""

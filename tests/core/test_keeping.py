@@ -11,6 +11,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from gcache import (
     MISSING,
@@ -355,6 +356,23 @@ class TestKeepFor:
             clock.advance(0.2)
 
             assert (1, 2) == (in_time, get_user(1))
+
+    def test_not_at_all(
+        self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any], clock: Clock
+    ) -> None:
+        """If a value is not kept, neither is an older one, to be served stale."""
+        config = evolve(GCacheKeyConfig.enabled(60), stale_if_error_sec=600)
+        gcache = make_gcache(layers=layers, cache_config_provider=lambda key: config)
+        source = Source(1, 2, LookupError())
+        get_user = side.cached(gcache, source)
+
+        with gcache.enable():
+            get_user(1)
+            clock.advance(61)
+            source.before = lambda: keep_for(0)
+            get_user(1)
+            with pytest.raises(LookupError):
+                get_user(1)
 
     def test_not_longer(
         self, make_gcache: Callable[..., GCache], side: Any, layers: list[Any], clock: Clock

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from gcache import GCacheKeyConfig, UseCaseTaken
+from gcache import GCacheKeyConfig, UseCaseTaken, keep_for
 from tests.core.layers import SyncLayer
 from tests.core.many import Rows, many
 from tests.core.stage import Clock, Source, SyncSide
@@ -74,15 +74,20 @@ class TestEntries:
             assert "1.0" == get_user(1)
             assert {1: "1.1"} == get_users([1])
 
-    def test_refused(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
+    @pytest.mark.parametrize("how", ["cache_if", "keep_for", "absent"])
+    def test_refused(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, how: str) -> None:
         """An older entry does not stay, to be served stale, if a new value is not to be stored."""
         config = evolve(GCacheKeyConfig.enabled(60), stale_if_error_sec=600)
-        remote = SyncLayer("remote", clock)
+        absent: list[int] = []
+        remote, rows = SyncLayer("remote", clock), Rows(absent=absent)
         gcache = make_gcache(layers=[remote], cache_config_provider=lambda key: config)
-        get_users = many(side, gcache, Rows(), cache_if=lambda value: value.endswith("0"))
+        get_users = many(side, gcache, rows, cache_if=lambda value: how != "cache_if" or value.endswith("0"))
         with gcache.enable():
             get_users([1])
             clock.advance(61)
+            if how != "cache_if":
+                rows.before = lambda: keep_for(0)
+            absent += [1] if how == "absent" else []
             get_users([1])
 
         assert [] == remote.entries()
