@@ -13,6 +13,14 @@ _FAR = (
 )
 
 REASONS: Mapping[str, str] = {
+    "local hit, sync": (
+        "On the line: 1.83 to 2.03 in five runs. Wrappers of one signature share their code, so a call "
+        "copies the five cells of its closure, about 10 ns; with thousands of use cases that saves a third."
+    ),
+    "local hit, 8 threads": (
+        "On the line of a limit that is our own: 1.01 to 1.06 in six runs. No lock is on the way; what the "
+        "rest is has not been taken apart."
+    ),
     "disabled, async": (
         "A coroutine that does nothing but await another takes 1.49 times a bare call here; the switch "
         "adds 0.08 and the exact count 0.13. A plain function that returns the other's coroutine would "
