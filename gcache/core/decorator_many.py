@@ -153,8 +153,6 @@ class BehindMany:
 class _OneOfMany(Call):
     """What is asked for of one id. It has no load of its own, and makes its key when that is asked for."""
 
-    __slots__ = ("_id", "_key_of")
-
     def __init__(
         self, use_case: UseCase, name: str, key_of: Callable[[Any], GCacheKey], id_asked: Any
     ) -> None:

@@ -93,7 +93,7 @@ class Lookup:
     def _note(self, visit: Visit, tier: Tier, outcome: Outcome[Any], seconds: float) -> Kept | None:
         """Take note of a read that took `seconds`, and return the entry if it counts."""
         error = outcome.error
-        if error is None or not isinstance(error, LayerSkipped):
+        if not isinstance(error, LayerSkipped):
             visit.call.use_case.tally(tier.name).reads.append(seconds)
         if error is not None:
             self._troubles.gave_up(visit, tier, error)

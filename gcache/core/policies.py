@@ -133,9 +133,7 @@ class Policies:
     def _next_due(self, asker: object) -> tuple[UseCase, GCacheKey] | None:
         with self._lock:
             if not self._due:
-                self._askers.pop(
-                    asker, None
-                )  # in the same step, so that who comes now is asked for by another
+                self._askers.pop(asker, None)  # in one step: whoever is due now is asked for by another
                 return None
             self._askers[asker] = self._clock()
             return self._due.popitem(last=False)

@@ -164,7 +164,7 @@ class ThreadRuntime:
 
 
 async def unwrapped(work: Coroutine[Any, Any, Outcome[T]]) -> T:
-    """Return the value that comes of `work`, or raise the exception as itself."""
+    """Return the value that comes of `work`, or raise the exception; a StopIteration as a RuntimeError."""
     return (await work).unwrap()
 
 
