@@ -6,16 +6,14 @@ connections of redis-py directly, kept here; everything else goes through the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import redis.exceptions
 
 from gcache.backends._redis_batches import Batches
 from gcache.backends._redis_lanes import AsyncLane, Lane
-from gcache.backends._redis_packing import Writes, arrived, packing, write_packing
-
-Packed: TypeAlias = Callable[[Any, Any], Iterable[bytes]]
+from gcache.backends._redis_packing import Packing, Writes, arrived, packing, write_packing
 
 
 class DirectLane(Lane):
@@ -39,7 +37,7 @@ class DirectLane(Lane):
             self._idle.pop().disconnect()
         super().close()
 
-    def _replies(self, packed: Packed, what: Any, count: int) -> list[Any]:
+    def _replies(self, packed: Packing, what: Any, count: int) -> list[Any]:
         with self:
             try:
                 connection = self._idle.pop()
@@ -50,7 +48,7 @@ class DirectLane(Lane):
             except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
                 return self._ask(self._connect(), packed, what, count)
 
-    def _ask(self, connection: Any, packed: Packed, what: Any, count: int) -> list[Any]:
+    def _ask(self, connection: Any, packed: Packing, what: Any, count: int) -> list[Any]:
         try:
             connection.send_packed_command(packed(connection, what))
             replies = [connection.read_response()] if count == 1 else _read_all(connection, count)
@@ -81,7 +79,7 @@ class AsyncDirectLane(AsyncLane):
     async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         return (await self._replies(self._packed, keys, 1))[0]  # type: ignore[no-any-return]
 
-    async def _replies(self, packed: Packed, what: Any, count: int) -> list[Any]:
+    async def _replies(self, packed: Packing, what: Any, count: int) -> list[Any]:
         async with self:
             try:
                 connection = self._idle.pop()
@@ -97,7 +95,7 @@ class AsyncDirectLane(AsyncLane):
             await self._idle.pop().disconnect()
         await super()._close()
 
-    async def _ask(self, connection: Any, packed: Packed, what: Any, count: int) -> list[Any]:
+    async def _ask(self, connection: Any, packed: Packing, what: Any, count: int) -> list[Any]:
         try:
             await connection.send_packed_command(packed(connection, what))
             replies = (

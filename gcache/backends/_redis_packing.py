@@ -10,7 +10,8 @@ import codecs
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-Packing: TypeAlias = Callable[[Any, Sequence[str]], Iterable[bytes]]
+Packing: TypeAlias = Callable[[Any, Any], Iterable[bytes]]
+"""Turns what is to be read or written into bytes, for a connection."""
 
 _READ = "MGET"
 """Also for one key: where somebody has put a list, it finds nothing, and GET fails."""
@@ -49,7 +50,7 @@ def packing(client: Any) -> Packing:
     return packed
 
 
-def write_packing(client: Any) -> Callable[[Any, Writes], Iterable[bytes]]:
+def write_packing(client: Any) -> Packing:
     """Return what turns writes into commands for a connection of `client`, as redis-py itself would."""
     is_plain = _is_plain(client)
 
