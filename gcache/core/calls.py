@@ -13,7 +13,6 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import Parameter
-from types import CellType
 from typing import Any, TypeAlias, cast
 
 from gcache.core.compiling import function_of
@@ -104,11 +103,6 @@ class Shape:
         wrapper.__annotations__ = getattr(self.function, "__annotations__", {})
         wrapper.__wrapped__ = self.function  # type: ignore[attr-defined]
         return wrapper
-
-    def cell(self, wrapper: Any, name: str) -> CellType:
-        """Return where a wrapper of this function keeps one of its own values."""
-        cell: CellType = wrapper.__closure__[wrapper.__code__.co_freevars.index(f"{self._own}{name}")]
-        return cell
 
     def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Expression:
         """Return an expression that gives the string of a call's key."""

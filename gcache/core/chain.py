@@ -75,6 +75,9 @@ class Chain:
             policy = call.use_case.policy
             if self._clock() >= call.use_case.policy_due:
                 policy = await self.routes.policies.of(runtime, call.use_case, call.key)
+                near = self._lookup.near(call, policy)
+                if near is not None:
+                    return near
             visit = self.routes.under(policy, call)
             if isinstance(visit, str):
                 return await self._bypass(runtime, call, visit)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from types import CellType
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.calls import Shape, names_of
@@ -30,6 +29,7 @@ _WRAPPER = """\
 {async}def {name}({parameters}):
     if not _gc_enabled():
         _gc_case.bypassed += 1.0
+        _gc_source = _gc_behind.source
         return {await}_gc_source({forward})
     _gc_now = _gc_clock()
     if _gc_now < _gc_case.open_until:
@@ -37,9 +37,10 @@ _WRAPPER = """\
 {look}
         except _gc_Exception:
             pass
-    return ({await}_gc_beyond(({positional}), {{keywords}})).unwrap()
+    return ({await}_gc_behind.{side}beyond(({positional}), {{keywords}})).unwrap()
 """
 _FIND = """\
+            _gc_find = _gc_case.find
             _gc_entry = _gc_find({key}, _gc_now)
             if _gc_entry is not None and _gc_entry.generation.alive:
                 _gc_value = _gc_entry.value
@@ -47,6 +48,7 @@ _FIND = """\
                 return _gc_value"""
 # What `find` does, without a call of it.
 _LOOK_UP = """\
+            _gc_find = _gc_case.find
             _gc_slot = _gc_find({key})
             if _gc_slot is not None and _gc_slot.deadline > _gc_now:
                 if _gc_slot.generation.alive:
@@ -153,22 +155,17 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     """Return `shape`'s function behind the cache, as a function, or as a method if it has a receiver."""
     behind = Behind(engine, use_case, shape)
     look, find = _finding(engine, use_case)
+    use_case.find, use_case.draw = find, _drawing(use_case, find)
+    side = "a" if behind.is_async else ""
     wrapper = shape.wrapper(
         _WRAPPER.replace("{async}", "async " if behind.is_async else "")
         .replace("{await}", "await " if behind.is_async else "")
+        .replace("{side}", side)
         .replace("{look}", look),
         shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
-        {
-            "case": use_case,
-            "find": find,
-            "source": shape.function,
-            "build": engine.keys.build,
-            "beyond": behind.abeyond if behind.is_async else behind.beyond,
-        },
+        {"case": use_case, "behind": behind, "build": engine.keys.build},
         {"enabled": engine.enabled.get, "clock": engine.clock},
     )
-    use_case.draw = _drawing(shape.cell(wrapper, "find"), find)
-    side = "a" if behind.is_async else ""
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
     return wrapper if shape.receiver is None else Method(wrapper)
@@ -177,7 +174,7 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
 def _finding(engine: Engine, use_case: UseCase) -> tuple[str, Callable[..., Any]]:
     """Return how the wrapper looks into memory, and what it calls to do so."""
     if engine.memory is None:
-        return _LOOK_UP, _find_nothing
+        return _LOOK_UP, use_case.find
     if use_case.rules.copies:
         return _FIND, copying(engine.memory.find)
     memory: object = engine.memory  # whose class says it, or else it may be passed on around its own `find`
@@ -185,11 +182,11 @@ def _finding(engine: Engine, use_case: UseCase) -> tuple[str, Callable[..., Any]
     return (_FIND, engine.memory.find) if lookup is None else (_LOOK_UP, lookup)
 
 
-def _drawing(cell: CellType, find: Callable[..., Any]) -> Callable[[float], None]:
-    """Return what has a wrapper, with `find` in `cell`, leave a percentage of its hits to the chain."""
+def _drawing(use_case: UseCase, find: Callable[..., Any]) -> Callable[[float], None]:
+    """Return what has the wrapper of `use_case`, which looks with `find`, leave hits to the chain."""
 
     def draw(percent: float) -> None:
-        cell.cell_contents = sampling(find, percent)
+        use_case.find = sampling(find, percent)
 
     return draw
 
@@ -203,7 +200,3 @@ def check_cacheable(function: Any) -> None:
             f"{names_of(function)[1]} is a generator, which can be run through only once: "
             "return a list or a mapping."
         )
-
-
-def _find_nothing(_key: str) -> None:
-    return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from gcache.core.checks import EVERY_LAYER, by_layer, number, said_of, shown
 from gcache.errors import GCacheConfigError
@@ -151,3 +152,12 @@ class GCacheKeyConfig:
     def stale_sec(self) -> float:
         """For how many seconds after its end an entry is of use to anybody."""
         return max(self.stale_if_error_sec, self.stale_while_revalidate_sec)
+
+
+def contents(config: GCacheKeyConfig) -> tuple[object, ...]:
+    """Return what `config` says now, all of it, as a copy that can be compared."""
+    ttl_sec, ramp, shadow, *others = _values(config)
+    return dict(ttl_sec), dict(ramp), dict(shadow), *others
+
+
+_values: attrgetter[tuple[Any, ...]] = attrgetter(*(each.name for each in fields(GCacheKeyConfig)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gcache.core.flights import Flights, Leading
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.policy import Policy
-from gcache.core.runtime import Operation, Outcome, is_awaited
+from gcache.core.runtime import Operation, Outcome, ThreadRuntime, is_awaited
 from gcache.core.use_case import NEVER
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 _IDLE_REFRESHES = 10
 _PATIENCE_SEC = 5.0
 MOST_ASKERS = 32
-_DUE_EACH = 8
 _BRISK_SEC = 0.01
+_PAUSE_SEC = 0.01
+_PROMPT_SEC = 0.1
+_UNKNOWN_SEC = 0.01
+_LATEST = 1 / 8
 
 
 class Policies:
@@ -35,7 +38,8 @@ class Policies:
 
     A policy that is due is asked for beside the call that notices, which still goes by the old one.
     After ten times the refresh interval without a call the old one is too old: the call waits. One who asks
-    beside the calls goes on with whatever else is due; there are more, up to 32, while that is too slow.
+    beside the calls goes on with whatever else is due, and looks again a little later when that was much;
+    there are more, up to 32, while these would take too long. A provider that blocks is asked in threads.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Policies:
         self._troubles = around.troubles
         self._is_bus_there = is_bus_there
         self._flights = Flights()
+        self._ask_sec = _UNKNOWN_SEC
+        self._threads = ThreadRuntime()
         self._make_own()
 
     async def of(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> Policy | None:
@@ -120,23 +126,38 @@ class Policies:
             self._due[use_case] = key
             lately = self._clock() - _BRISK_SEC
             brisk = sum(asked > lately for asked in self._askers.values())
-            if len(self._askers) >= MOST_ASKERS or len(self._due) <= brisk * _DUE_EACH:
+            if len(self._askers) >= MOST_ASKERS or len(self._due) * self._ask_sec < brisk * _PROMPT_SEC:
                 return
             asker = object()
             self._askers[asker] = self._clock()
+        if self._provider is not None and self._provider.awaitable is None:
+            runtime = self._threads
         runtime.spawn(self._ask(runtime, asker), partial(self._leave, asker))
 
     async def _ask(self, runtime: Runtime, asker: object) -> None:
-        while (due := self._next_due(asker)) is not None:
-            await self._refresh(runtime, *due)
+        answers = 0
+        while True:
+            due = self._next_due(asker, answers > 1)
+            if due is not None:
+                await self._refresh(runtime, *due)
+                answers += 1
+            elif answers > 1:
+                answers = 0
+                await runtime.pause(_PAUSE_SEC)
+            else:
+                return
 
-    def _next_due(self, asker: object) -> tuple[UseCase, GCacheKey] | None:
+    def _next_due(self, asker: object, stays: bool) -> tuple[UseCase, GCacheKey] | None:
+        """Return what to ask for next. An asker leaves if there is nothing, or `stays` to look once more."""
         with self._lock:
-            if not self._due:
-                self._askers.pop(asker, None)  # in one step: whoever is due now is asked for by another
-                return None
-            self._askers[asker] = self._clock()
-            return self._due.popitem(last=False)
+            if self._due:
+                self._askers[asker] = self._clock()
+                return self._due.popitem(last=False)
+            if stays:
+                self._askers[asker] = self._clock() + _PAUSE_SEC
+            else:  # in one step with having looked: whoever is due now is asked for by another
+                self._askers.pop(asker, None)
+            return None
 
     def _leave(self, asker: object) -> None:
         with self._lock:
@@ -145,7 +166,9 @@ class Policies:
     async def _refresh(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
         config: Any = None
         if self._provider is not None:
+            began = self._clock()
             outcome = await runtime.attempt(self._provider, key)
+            self._ask_sec += (self._clock() - began - self._ask_sec) * _LATEST
             config, error = outcome.value, outcome.error
             if error is None and config is not None and not isinstance(config, GCacheKeyConfig):
                 error = TypeError(f"it returned {type(config).__name__}, not a GCacheKeyConfig or None")
@@ -155,11 +178,18 @@ class Policies:
                     use_case.adopt(use_case.policy, self._next())
                     return
                 config = None
-        config = config or use_case.default_config
-        policy = None if config is None else Policy(config, self._tiers, use_case.tracked)
-        if use_case.tracked and policy is not None and policy.keeps_copies and not self._is_bus_there:
+        use_case.adopt(self._policy(use_case, config or use_case.default_config), self._next())
+
+    def _policy(self, use_case: UseCase, config: GCacheKeyConfig | None) -> Policy | None:
+        """Return what `config` means for `use_case`: the policy in force, if that means the same."""
+        if config is None:
+            return None
+        policy = use_case.policy
+        if policy is None or not policy.says(config):
+            policy = Policy(config, self._tiers, use_case.tracked)
+        if use_case.tracked and policy.keeps_copies and not self._is_bus_there:
             self._troubles.kept_out_of_reach(use_case)
-        use_case.adopt(policy, self._next())
+        return policy
 
     def _next(self) -> float:
         return self._clock() + self._refresh_sec

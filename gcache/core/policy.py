@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gcache.core.key_config import GCacheKeyConfig, contents
 from gcache.core.records import Record
 
 try:
@@ -13,7 +14,6 @@ except ImportError:
     from hashlib import blake2b
 
 if TYPE_CHECKING:
-    from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.tiers import Tier
 
 
@@ -38,6 +38,7 @@ class Policy:
         invalidation, so tracked calls pass it by.
         """
         self.config = config
+        self._said = contents(config)
         self._ramped = [
             (config.percentage(tier.name), Step(tier, ttl, config.shadow_percentage(tier.name)))
             for tier in tiers
@@ -61,6 +62,13 @@ class Policy:
             len(self.all) > 1 and self.all[-1].tier.is_authority and self.all[0].tier.in_process
         )
         """Whether entries are kept in this process and in the authority, too."""
+
+    def says(self, config: GCacheKeyConfig) -> bool:
+        """Tell whether `config` says what this was made from, also if somebody has changed its mappings.
+
+        One of a subclass may say something else each time that it is asked.
+        """
+        return type(config) is GCacheKeyConfig and self._said == contents(config)
 
     def _only_far_one(self) -> Tier | None:
         if len(self.all) != 1 or self.is_partial or self.config.refresh_ahead:

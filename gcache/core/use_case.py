@@ -21,7 +21,7 @@ NO_RULES = Rules()
 class _Hot:
     """What a hit in memory uses, together. Slots of one class are sorted by their names."""
 
-    __slots__ = ("bypassed", "hits", "open_until")
+    __slots__ = ("bypassed", "find", "hits", "open_until")
 
 
 class UseCase(_Hot):
@@ -31,9 +31,10 @@ class UseCase(_Hot):
     off. Both only grow, and are floats because adding to one is cheaper than making the next int.
     `tallies` are what came up beyond the hot path, by layer.
     `open_until` is the time (monotonic) until which the hot path may answer. While it `is_shut` no call
-    may use the memory layer. `draw` is called with the percentage of hits that it is to leave to the chain,
-    so that they are shadowed there; `shadow_equal` tells whether what was cached is as good as what the
-    source returned. `rules` are what the decorator says about what may be kept.
+    may use the memory layer. `find` is what the hot path looks into memory with; `draw` is called with the
+    percentage of hits that it is to leave to the chain, so that they are shadowed there. `shadow_equal`
+    tells whether what was cached is as good as what the source returned. `rules` are what the decorator
+    says about what may be kept.
     """
 
     __slots__ = (
@@ -73,6 +74,7 @@ class UseCase(_Hot):
         self.memory_name = memory_name
         self.rules = rules
         self.shadow_equal = operator.eq if shadow_equal is None else shadow_equal
+        self.find: Callable[..., Any] = _find_nothing
         self.draw: Callable[[float], object] = _draw_nothing
         self.hits = self.hits_delivered = 0.0
         self.bypassed = self.bypassed_delivered = 0.0
@@ -84,13 +86,14 @@ class UseCase(_Hot):
 
     def adopt(self, policy: Policy | None, due: float) -> None:
         """Go by `policy` until `due`."""
+        if policy is not self.policy:
+            self.draw(0 if policy is None else policy.open_shadow)
         self.policy = policy
         self.policy_due = due
         is_open = policy is not None and policy.nearest_is_open and not self.is_shut
         self.open_until = due if is_open else NEVER
         if self.is_shut:  # it was shut just now
             self.open_until = NEVER
-        self.draw(0 if policy is None else policy.open_shadow)
 
     def tally(self, layer: str) -> Tally:
         """Return where to note what `layer` does for this use case."""
@@ -109,6 +112,10 @@ class UseCase(_Hot):
         """Let the memory layer answer again, as far as the policy in force lets it."""
         self.is_shut = False
         self.adopt(self.policy, self.policy_due)
+
+
+def _find_nothing(_key: str, _now: float = 0) -> None:
+    """Stand for a memory layer where there is none."""
 
 
 def _draw_nothing(percent: float) -> None:

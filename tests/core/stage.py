@@ -183,6 +183,7 @@ class AsyncSide:
             while gcache._engine.loops._tasks:
                 await asyncio.sleep(0)
 
+        SyncSide().settle(gcache)
         self.run(rest())
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 
@@ -185,6 +185,100 @@ class TestRefresh:
             clock.advance(10 + 100)
 
             assert 2 == get_user(1)
+
+    def test_hit_when_due(
+        self,
+        make_gcache: Callable[..., GCache],
+        side: SyncSide | AsyncSide,
+        provider: Provider,
+        clock: Clock,
+        recorded: Recorded,
+    ) -> None:
+        """The call that notices is answered from memory, and counted, like any other."""
+        gcache = make_gcache(cache_config_provider=provider, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            for _ in range(3):
+                clock.advance(10)
+                assert 1 == get_user(1)
+                side.settle(gcache)
+
+        assert [("absent", 1), ("local", 3)] == recorded.calls
+        assert 4 == provider.asked
+
+    def test_copy_when_due(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
+    ) -> None:
+        """What the call that notices gets is a copy, if copies were asked for."""
+        gcache = make_gcache(cache_config_provider=provider, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source(["first"], ["second"]), isolate="copy")
+
+        with gcache.enable():
+            get_user(1)
+            for _ in range(2):
+                clock.advance(10)
+                user = get_user(1)
+                side.settle(gcache)
+                assert ["first"] == user
+                user.append("changed")
+
+    def test_invalidated_when_due(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
+    ) -> None:
+        """What was invalidated is not what the call that notices is answered with."""
+        gcache = make_gcache(cache_config_provider=provider, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source(), track_for_invalidation=True)
+
+        with gcache.enable():
+            get_user(1)
+            gcache.invalidate("user_id", 1)
+            clock.advance(10)
+
+            assert 2 == get_user(1)
+
+    def test_changed_in_place(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, clock: Clock
+    ) -> None:
+        """A provider that returns what it returned before, with other contents, is heard all the same."""
+        config = GCacheKeyConfig.enabled(1000)
+        gcache = make_gcache(cache_config_provider=lambda _: config, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            cast("dict[str, float]", config.ramp)["*"] = 0
+            clock.advance(10)
+            noticed = get_user(1)
+            side.settle(gcache)
+
+            assert (1, 2) == (noticed, get_user(1))
+
+    def test_class_of_its_own(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, clock: Clock
+    ) -> None:
+        """A configuration of a subclass, which may say something else each time, is asked each time."""
+
+        class Ramped(GCacheKeyConfig):
+            percents: ClassVar[list[float]] = []
+
+            def percentage(self, layer: str) -> float:
+                return self.percents.pop(0)
+
+        config = Ramped({"*": 1000}, {"*": 100})
+        gcache = make_gcache(cache_config_provider=lambda _: config, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            Ramped.percents = [100.0, 100.0]
+            get_user(1)
+            Ramped.percents = [0.0, 0.0]
+            clock.advance(10)
+            noticed = get_user(1)
+            side.settle(gcache)
+
+            assert (1, 2) == (noticed, get_user(1))
 
     @pytest.mark.parametrize("count", [2, 20])
     async def test_asked_once(self, make_gcache: Callable[..., GCache], count: int) -> None:
@@ -396,9 +490,11 @@ class TestManyAtOnce:
     """Policies that are due together are asked for beside the calls by a few, who never are too many."""
 
     class Slow:
-        """A provider that answers when it is let."""
+        """A provider that answers when it is let, and takes a while by the clock."""
 
-        def __init__(self) -> None:
+        def __init__(self, clock: Clock) -> None:
+            self.clock = clock
+            self.takes_sec = 0.0
             self.gate = threading.Event()
             self.gate.set()
             self.waiting: list[str] = []
@@ -408,11 +504,12 @@ class TestManyAtOnce:
             self.waiting.append(key.use_case)
             assert self.gate.wait(PATIENCE_SEC)
             self.asked.append(key.use_case)
+            self.clock.advance(self.takes_sec)
             return ON
 
     @pytest.fixture
-    def slow(self) -> Iterator[Slow]:
-        slow = self.Slow()
+    def slow(self, clock: Clock) -> Iterator[Slow]:
+        slow = self.Slow(clock)
         yield slow
         slow.gate.set()
 
@@ -432,19 +529,55 @@ class TestManyAtOnce:
         slow.asked.clear()
         return gcache, functions
 
-    def test_few_ask(self, functions: tuple[GCache, list[Any]], slow: Slow) -> None:
-        """Of a hundred at once each who asks takes eight or more, and each is asked for once."""
+    def test_one_asks(self, functions: tuple[GCache, list[Any]], slow: Slow) -> None:
+        """Of a hundred whose answers come at once one asks, and each is asked for once."""
         gcache, cached = functions
         askers = gcache._engine.chain.routes.policies._askers
         with gcache.enable():
             values = [get_user(1) for get_user in cached]
-        wait_until(lambda: len(slow.waiting) == len(askers), sentence="all who ask wait for answers")
-        assert 13 >= len(askers)
+        wait_until(lambda: slow.waiting, sentence="somebody waits for an answer")
+        assert 1 == len(askers)
         slow.gate.set()
         SyncSide().settle(gcache)
 
         assert [1] * 100 == values
         assert sorted(f"Get{number}" for number in range(100)) == sorted(slow.asked)
+
+    def test_more_ask(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
+        """If each answer takes a tenth of a second there are more, and 32 at most."""
+        gcache, cached = functions
+        policies = gcache._engine.chain.routes.policies
+        slow.takes_sec = 0.1
+        slow.gate.set()
+        with gcache.enable():
+            for get_user in cached:
+                get_user(1)
+                SyncSide().settle(gcache)
+            slow.gate.clear()
+            clock.advance(11)
+            slow.waiting.clear()
+            for get_user in cached:
+                get_user(1)
+        wait_until(lambda: len(slow.waiting) == MOST_ASKERS, sentence="32 wait for answers")
+
+        assert MOST_ASKERS == len(policies._askers)
+
+    def test_once_more(self, functions: tuple[GCache, list[Any]], slow: Slow) -> None:
+        """Who had many to ask for looks again a little later, and asks for those that came meanwhile."""
+        gcache, cached = functions
+        askers = gcache._engine.chain.routes.policies._askers
+        with gcache.enable():
+            cached[0](1)
+            cached[1](1)
+            [asker] = askers
+            slow.gate.set()
+            wait_until(lambda: len(slow.asked) == 2, sentence="both were asked for")
+            cached[2](1)
+            while asker in askers:
+                assert [asker] == list(askers)
+        SyncSide().settle(gcache)
+
+        assert ["Get0", "Get1", "Get2"] == slow.asked
 
     def test_slow_answers(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
         """Whoever waits for an answer for 10 ms keeps no other from asking; there are 32 at most."""
