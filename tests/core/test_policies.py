@@ -13,6 +13,7 @@ import pytest
 from gcache import GCacheKey, GCacheKeyConfig
 from gcache.conformance.waiting import wait_until
 from gcache.core.policies import MOST_ASKERS
+from gcache.core.runtime import ThreadRuntime
 from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide, in_threads
 
 if TYPE_CHECKING:
@@ -62,6 +63,18 @@ FORMS: dict[str, Callable[[Provider], Any]] = {
     "async object": AsyncCallable,
     "async partial": lambda provider: functools.partial(provider.awaited),
 }
+
+
+class PausingThreads(ThreadRuntime):
+    """Threads whose pauses last until a test says that they are over."""
+
+    def __init__(self) -> None:
+        self.pauses: list[float] = []
+        self.are_over = threading.Event()
+
+    async def pause(self, sec: float) -> None:
+        self.pauses.append(sec)
+        assert self.are_over.wait(PATIENCE_SEC)
 
 
 @pytest.fixture
@@ -171,6 +184,27 @@ class TestRefresh:
             afterwards = get_user(1)
 
         assert (1, 2, 2) == (noticed, afterwards, provider.asked)
+
+    def test_in_threads(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, clock: Clock
+    ) -> None:
+        """A provider that blocks is asked in threads, whoever notices; no loop waits for each answer."""
+        threads: list[str] = []
+
+        def provide(key: GCacheKey) -> GCacheKeyConfig:
+            threads.append(threading.current_thread().name)
+            return ON
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source())
+
+        with gcache.enable():
+            get_user(1)
+            clock.advance(10)
+            get_user(1)
+            side.settle(gcache)
+
+        assert ["gcache-helper"] == threads[1:]
 
     def test_idle_for_long(
         self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
@@ -562,22 +596,26 @@ class TestManyAtOnce:
 
         assert MOST_ASKERS == len(policies._askers)
 
-    def test_once_more(self, functions: tuple[GCache, list[Any]], slow: Slow) -> None:
-        """Who had many to ask for looks again a little later, and asks for those that came meanwhile."""
+    def test_once_more(
+        self, functions: tuple[GCache, list[Any]], slow: Slow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who had several to ask for looks again a little later, and asks for those that came meanwhile."""
         gcache, cached = functions
-        askers = gcache._engine.chain.routes.policies._askers
+        policies, threads = gcache._engine.chain.routes.policies, PausingThreads()
+        monkeypatch.setattr(policies, "_threads", threads)
         with gcache.enable():
             cached[0](1)
             cached[1](1)
-            [asker] = askers
+            [asker] = policies._askers
             slow.gate.set()
-            wait_until(lambda: len(slow.asked) == 2, sentence="both were asked for")
+            wait_until(lambda: threads.pauses, sentence="there is nothing more to ask for")
             cached[2](1)
-            while asker in askers:
-                assert [asker] == list(askers)
+            assert [asker] == list(policies._askers)
+        threads.are_over.set()
         SyncSide().settle(gcache)
 
         assert ["Get0", "Get1", "Get2"] == slow.asked
+        assert [0.01] == threads.pauses
 
     def test_slow_answers(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
         """Whoever waits for an answer for 10 ms keeps no other from asking; there are 32 at most."""
