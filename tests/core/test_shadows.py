@@ -131,6 +131,22 @@ class TestResult:
 
         assert [0] == [event.age_sec for event in recorded.of(Shadow)]
 
+    def test_policy_due(
+        self, make_gcache: Callable[..., GCache], side: Side, recorded: Recorded, clock: Clock
+    ) -> None:
+        """The hit of a call that finds its policy due is shadowed like any other."""
+        config = GCacheKeyConfig({"*": 1000}, {"*": 100}, {"*": 100})
+        gcache = make_gcache(cache_config_provider=lambda _: config, config_refresh_sec=10)
+        get_user = side.cached(gcache, Source(["a"], ["a"]))
+
+        with gcache.enable():
+            get_user(1)
+            clock.advance(10)
+            get_user(1)
+        side.settle(gcache)
+
+        assert ["match"] == results(recorded)
+
     @pytest.mark.parametrize("error", [LookupError("gone"), StopIteration(), SystemExit(1)], ids=repr)
     def test_error(
         self,
