@@ -32,9 +32,8 @@ _STARS: dict[Any, str] = {Parameter.VAR_POSITIONAL: "*", Parameter.VAR_KEYWORD: 
 _FEW_DIGITS = range(-(10**9), 10**9)
 # What `render_id` and `render` return, for what is common without a call of them.
 _ID = (
-    "<value> if _gc_type(<first>) is str and <value>.isalnum() or (_gc_t := _gc_type(<value>)) is int "
-    "else (_gc_known(<value>) or (_gc_escaped[<value>] if _gc_unsafe(<value>) else <value>)) if _gc_t is str "
-    "else _gc_render_id(<value>)"
+    "<value> if _gc_type(<first>) is str and <value>.isalnum() or _gc_type(<value>) is int "
+    "else _gc_{render}(<value>)"
 )
 _ARGUMENT = (
     "<value> if (_gc_t := _gc_type(<first>)) is str and <value>.isidentifier() "
@@ -104,12 +103,17 @@ class Shape:
         wrapper.__wrapped__ = self.function  # type: ignore[attr-defined]
         return wrapper
 
-    def key_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Expression:
-        """Return an expression that gives the string of a call's key."""
+    def key_expression(
+        self, builder: Any, key_type: str, use_case: str, tracked: bool, render_id: str = "render_id"
+    ) -> Expression:
+        """Return an expression that gives the string of a call's key.
+
+        With "seek_id" for `render_id` it is good for looking up alone, and gives other strings of no key.
+        """
         if type(builder) is not UrnKeyBuilder:
             text, own = self._structured(key_type, use_case, tracked)
             return f"{self._own}build({text})", own
-        start, rest, own = self._key_parts(builder, key_type, use_case, tracked)
+        start, rest, own = self._key_parts(builder, key_type, use_case, tracked, render_id)
         return start + rest, own
 
     def keys_expression(self, builder: Any, key_type: str, use_case: str, tracked: bool) -> Expression:
@@ -121,18 +125,24 @@ class Shape:
         if type(builder) is not UrnKeyBuilder:
             text, own = self.key_expression(builder, key_type, use_case, tracked)
             return f"[{text} {each}]", own
-        start, rest, own = self._key_parts(builder, key_type, use_case, tracked)
+        start, rest, own = self._key_parts(builder, key_type, use_case, tracked, "render_id")
         return f"(lambda {once}: [{start}f'{{{once}}}' {each}])({rest}) if {self.id_name} else []", own
 
     def _key_parts(
-        self, builder: UrnKeyBuilder, key_type: str, use_case: str, tracked: bool
+        self,
+        builder: UrnKeyBuilder,
+        key_type: str,
+        use_case: str,
+        tracked: bool,
+        render_id: str = "render_id",
     ) -> tuple[str, str, dict[str, Any]]:
         """Return the source of what begins a key's string, up to its id, of the rest, and what they name."""
         start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)
+        id_part = self._part(self._id(), _ID.replace("{render}", render_id))
         rest = ""
         for joint, name in zip(joints, self.arg_names, strict=True):
             rest += repr(joint) + self._part(self._value(name), self._default(name) + _ARGUMENT)
-        return repr(start) + self._part(self._id(), _ID), f"{rest}f'{{{self._own}end}}'", {"end": end}
+        return repr(start) + id_part, f"{rest}f'{{{self._own}end}}'", {"end": end}
 
     def _check(self, ignored: frozenset[str]) -> None:
         names = [p.name for p in self.parameters if p.name != self.receiver]

@@ -10,22 +10,20 @@ from functools import lru_cache
 from typing import Any
 
 from gcache.core.keys import trusted_key
-from gcache.core.rendering import ESCAPED, RENDERED, UNSAFE, WORDS, render, render_id
+from gcache.core.rendering import RENDERED, WORDS, render, render_id, seek_id
 
 _MOST_TEXTS = 1_024
 _GLOBALS: dict[str, Any] = {
     "Exception": Exception,
-    "escaped": ESCAPED,
     "false": "False",
-    "known": ESCAPED.get,
     "make": trusted_key,
     "none": "None",
     "render": render,
     "render_id": render_id,
     "rendered": RENDERED,
     "true": "True",
+    "seek_id": seek_id,
     "type": type,
-    "unsafe": UNSAFE.search,
     "words": WORDS,
 }
 

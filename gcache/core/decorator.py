@@ -29,7 +29,6 @@ _WRAPPER = """\
 {async}def {name}({parameters}):
     if not _gc_enabled():
         _gc_case.bypassed += 1.0
-        _gc_source = _gc_behind.source
         return {await}_gc_source({forward})
     _gc_now = _gc_clock()
     if _gc_now < _gc_case.open_until:
@@ -37,7 +36,7 @@ _WRAPPER = """\
 {look}
         except _gc_Exception:
             pass
-    return ({await}_gc_behind.{side}beyond(({positional}), {{keywords}})).unwrap()
+    return ({await}_gc_beyond(({positional}), {{keywords}})).unwrap()
 """
 _FIND = """\
             _gc_find = _gc_case.find
@@ -156,16 +155,22 @@ def wrap(engine: Engine, use_case: UseCase, shape: Shape) -> Any:
     behind = Behind(engine, use_case, shape)
     look, find = _finding(engine, use_case)
     use_case.find, use_case.draw = find, _drawing(use_case, find)
-    side = "a" if behind.is_async else ""
     wrapper = shape.wrapper(
         _WRAPPER.replace("{async}", "async " if behind.is_async else "")
         .replace("{await}", "await " if behind.is_async else "")
-        .replace("{side}", side)
         .replace("{look}", look),
-        shape.key_expression(engine.keys, use_case.key_type, use_case.name, use_case.tracked),
-        {"case": use_case, "behind": behind, "build": engine.keys.build},
+        shape.key_expression(
+            engine.keys, use_case.key_type, use_case.name, use_case.tracked, render_id="seek_id"
+        ),
+        {
+            "case": use_case,
+            "source": shape.function,
+            "build": engine.keys.build,
+            "beyond": behind.abeyond if behind.is_async else behind.beyond,
+        },
         {"enabled": engine.enabled.get, "clock": engine.clock},
     )
+    side = "a" if behind.is_async else ""
     actions = {name: getattr(behind, name) for name in ("key", *(side + verb for verb in VERBS))}
     wrapper.__dict__.update(actions)
     return wrapper if shape.receiver is None else Method(wrapper)

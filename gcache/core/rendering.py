@@ -27,8 +27,10 @@ def escape(text: str) -> str:
 
 def render_id(value: object) -> str:
     """Return an entity's id as text: its `str()`, escaped. Raises UnrenderableArgument."""
+    if type(value) is str:
+        return ESCAPED.get(value) or (ESCAPED[value] if UNSAFE.search(value) else value)
     kind = type(value)
-    if kind is str or kind is int or (kind not in _CONTAINERS and _renderer_of(kind) is not None):
+    if kind is int or (kind not in _CONTAINERS and _renderer_of(kind) is not None):
         try:
             return escape(str(value))
         except ValueError as error:
@@ -37,6 +39,22 @@ def render_id(value: object) -> str:
         f"An id of type {_name(kind)} has no defined text: take a string or a number out of it, "
         'for a cached function with id_arg=("argument", lambda value: ...).'
     )
+
+
+def seek_id(value: object) -> str:
+    """Return what `render_id` does, sooner, or else a text that is in no key's string: to look keys up with.
+
+    That may be an id left as it is though a letter in it is escaped in keys. There are as many of these in a
+    key's string as its form takes, so with one in the id there is one too many, or in the wrong place. Not so
+    with "%", which escaped ones begin with, and "=", as another key may have arguments.
+    """
+    if type(value) is str:
+        text = ESCAPED.get(value)
+        if text is not None:
+            return text
+        if not ("%" in value or "=" in value or " " in value or "&" in value or "#" in value):
+            return value
+    return render_id(value)
 
 
 def render(value: object) -> str:

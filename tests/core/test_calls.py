@@ -28,12 +28,12 @@ class OwnBuilder(UrnKeyBuilder):
 
 
 def compiled(
-    shape: Shape, tracked: bool = False, builder: Any = URN
+    shape: Shape, tracked: bool = False, builder: Any = URN, render_id: str = "render_id"
 ) -> tuple[Callable[..., str], Callable[..., Any]]:
     """Return the compiled key text, and the key, as functions of a call's arguments."""
     text = shape.wrapper(
         "def {name}({parameters}):\n    return {key}\n",
-        shape.key_expression(builder, "user_id", "Get", tracked),
+        shape.key_expression(builder, "user_id", "Get", tracked, render_id),
         {"build": builder.build},
     )
     return text, shape.key_maker("user_id", "Get", tracked)
@@ -294,3 +294,39 @@ class TestWrapper:
         _, key = compiled(shape_of(decorated))
 
         assert GCacheKey("user_id", 1, "Get", {"page": 1, "order": "asc"}) == key(1)
+
+
+class TestSeeking:
+    """What a wrapper looks a key up with finds the key of its call, or nothing."""
+
+    FORMS = (alone, default_id, plain)
+    letters = st.text(alphabet="1aF%235?#&={}: \n\u00e9\ud800", max_size=8)
+    others = st.builds(
+        GCacheKey,
+        st.just("user_id"),
+        letters | scalars,
+        st.just("Get"),
+        st.dictionaries(st.sampled_from(["order", "page"]), letters | scalars),
+        st.booleans(),
+    )
+
+    @given(others, st.booleans(), st.integers(0, len(FORMS) - 1))
+    def test_of_another(self, other: GCacheKey, tracked: bool, form: int) -> None:
+        """No id leads to the key of another call, not even one that is the middle of that key's string."""
+        shape = shape_of(self.FORMS[form])
+        sought, _ = compiled(shape, tracked, render_id="seek_id")
+        text, _ = compiled(shape, tracked)
+        name = URN.build(other)
+        start, end = text(user_id="@").split("@")
+        user_id = name.removeprefix(start).removesuffix(end)
+
+        assert sought(user_id=user_id) != name or text(user_id=user_id) == name
+
+    @given(letters | scalars | texts)
+    def test_own(self, user_id: Any) -> None:
+        """An id that has no letter to escape, or was seen before and is short, leads to its own key."""
+        sought, _ = compiled(shape_of(plain), render_id="seek_id")
+        text, _ = compiled(shape_of(plain))
+        expected = text(user_id=user_id)
+
+        assert len(expected) > 200 or expected == sought(user_id=user_id)
