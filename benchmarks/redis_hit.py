@@ -1,4 +1,4 @@
-"""A hit in Redis from a thread: its local layer off, against redis-py."""
+"""A hit in Redis from a thread, against redis-py: its local layer off, or on with no room for the entry."""
 
 from __future__ import annotations
 
@@ -30,29 +30,37 @@ def run(peers: Peers = NOBODY) -> list[Row]:
         config = RedisConfig(host=HOST, port=port, redis_py_options=options)
         with (
             redis.Redis(HOST, port, socket_connect_timeout=0.5, **options) as client,
-            subject(CacheLayer.REMOTE, redis=config) as subj,
+            subject(CacheLayer.REMOTE, redis=config, max_entries=1) as subj,
             peers.join("redis_hit", port) as opponents,
         ):
             untracked = subj.cached(profile, "RedisHit")
             tracked = subj.cached(profile, "RedisHitTracked", track_for_invalidation=True)
+            filling = subj.cached(
+                profile,
+                "RedisHitFilling",
+                layers=(CacheLayer.LOCAL, CacheLayer.REMOTE),
+                track_for_invalidation=True,
+            )
 
             def floor(user_id: str) -> object:
                 return pickle.loads(client.get(f"raw:{user_id}"))
 
             for user in USERS:
                 client.set(f"raw:{user}", pickle.dumps(profile(user), 5), px=int(TTL_SEC * 1000))
-                for function in (untracked, tracked, untracked, tracked, floor):
+                for function in (untracked, tracked, filling, untracked, tracked, floor):
                     expect(function(user), profile(user))
             contestants = [
                 calls(*[f"call({user!r})" for user in USERS], call=call)
-                for call in (untracked, tracked, floor)
+                for call in (untracked, tracked, filling, floor)
             ]
             race(*contestants, *opponents.contestants)
-            ours, ours_tracked, theirs = contestants
+            ours, ours_tracked, ours_filling, theirs = contestants
             subj.expect_hits("RedisHit", "remote", ours.total_calls + len(USERS))
             subj.expect_hits("RedisHitTracked", "remote", ours_tracked.total_calls + len(USERS))
+            subj.expect_hits("RedisHitFilling", "remote", ours_filling.total_calls)
             return [
                 compare(JOB, ours, theirs, 1.15, FLOOR),
                 compare(f"{JOB}, tracked", ours_tracked, theirs, 1.25, FLOOR),
+                compare(f"{JOB}, tracked, and filled into memory", ours_filling, theirs, None, FLOOR),
                 *opponents.rows(JOB, ours, {}),
             ]

@@ -22,10 +22,10 @@ class Subject:
 
     def __init__(self, layers: tuple[str, ...], redis: RedisConfig | None, max_entries: int) -> None:
         self._registry = CollectorRegistry()
-        config = GCacheKeyConfig(dict.fromkeys(layers, TTL_SEC), dict.fromkeys(layers, 100))
+        self._configs = {"*": _caching_in(layers)}
 
-        def provide(_key: GCacheKey) -> GCacheKeyConfig:
-            return config
+        def provide(key: GCacheKey) -> GCacheKeyConfig:
+            return self._configs.get(key.use_case) or self._configs["*"]
 
         self.cache = GCache(
             GCacheConfig(
@@ -37,7 +37,12 @@ class Subject:
             )
         )
 
-    def cached(self, function: Any, use_case: str, **options: Any) -> Any:
+    def cached(
+        self, function: Any, use_case: str, layers: tuple[str, ...] | None = None, **options: Any
+    ) -> Any:
+        """Return `function` behind the cache, in `layers` if others than the subject's are wanted."""
+        if layers is not None:
+            self._configs[use_case] = _caching_in(layers)
         options = {"key_type": "user_id", "id_arg": "user_id", **options}
         return self.cache.cached(use_case=use_case, **options)(function)
 
@@ -46,6 +51,10 @@ class Subject:
         list(self._registry.collect())
         labels = {"use_case": use_case, "key_type": "user_id", "layer": layer}
         expect(self._registry.get_sample_value("gcache_hits_total", labels), float(hits))
+
+
+def _caching_in(layers: tuple[str, ...]) -> GCacheKeyConfig:
+    return GCacheKeyConfig(dict.fromkeys(layers, TTL_SEC), dict.fromkeys(layers, 100))
 
 
 @contextmanager
