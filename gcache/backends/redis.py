@@ -60,7 +60,7 @@ class SyncRedisLayer:
 
     def put(self, items: Mapping[str, bytes], ttl: float) -> None:
         if items:
-            self._shared.lane().write(Writes(items, _milliseconds(ttl)))
+            self._shared.lane().write(Writes(items, _milliseconds(ttl), ()))
 
     def add(self, key: str, value: bytes, ttl: float) -> bool:
         with self._shared.lane() as client:
@@ -111,7 +111,7 @@ class AsyncRedisLayer:
 
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
         if items:
-            await self._per_loop.lane().write(Writes(items, _milliseconds(ttl)))
+            await self._per_loop.lane().write(Writes(items, _milliseconds(ttl), ()))
 
     async def aadd(self, key: str, value: bytes, ttl: float) -> bool:
         async with self._per_loop.lane() as client:

@@ -158,7 +158,7 @@ class Chain:
         if stale is not None:
             return stale
         use_case, last = visit.call.use_case, visit.steps[-1].tier
-        self._count(visit.call, Miss(use_case.name, use_case.key_type, last.name, visit.reason))
+        self._count(visit.call, Miss(use_case.name, use_case.key_type, last.name, visit.reason, 1))
         await self._loading.settle(runtime, visit)
         if visit.unwritable:
             return await self._loading.alone(runtime, visit)
