@@ -51,7 +51,7 @@ def decorator_for(
             tracked,
             serializer or engine.default_serializer(function),
             default_config,
-            engine.chain.tiers[0].name,
+            engine.tiers[0].name,
             shadow_equal,
             rules,
         )
