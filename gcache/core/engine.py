@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gcache.core.epochs import ANYBODY
 from gcache.core.events import Disabled
 from gcache.core.holding import Holding
-from gcache.core.owners import Owner
 from gcache.core.runtime import LoopRuntime, Operation, Outcome, ThreadRuntime, drive
 from gcache.core.troubles import BUS
-from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable
 
 if TYPE_CHECKING:
@@ -23,10 +21,12 @@ if TYPE_CHECKING:
     from gcache.core.generations import Generations
     from gcache.core.keys import GCacheKey
     from gcache.core.listener import Listener
+    from gcache.core.owners import Owner
     from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
     from gcache.core.removal import Failures, Removal
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
+    from gcache.core.use_case import UseCase
     from gcache.core.visit import Call
 
 
@@ -87,6 +87,8 @@ class Engine:
 
         One that `is_bulk` may have the use case of one that is not, if both mean the same entries.
         """
+        from gcache.core.owners import Owner
+
         owner = Owner(is_bulk, use_case.key_type, use_case.tracked, tuple(arg_names), use_case.rules.copies)
         with self._lock:
             owners = self._names.get(use_case.name, [])
@@ -104,6 +106,8 @@ class Engine:
         parts = (key.use_case, key.key_type, key.track_for_invalidation)
         found = self._use_cases.get(parts)
         if found is None:
+            from gcache.core.use_case import UseCase
+
             with self._lock:
                 new = UseCase(*parts, self.default_serializer(None), None, self.tiers[0].name)
                 found = self._use_cases.setdefault(parts, new)
