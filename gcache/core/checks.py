@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +11,12 @@ import attrs
 from gcache.errors import GCacheConfigError
 
 EVERY_LAYER = "*"
+_LARGEST = sys.float_info.max
 
 
 def number(what: str, value: Any) -> float:
     """Return `value` if it is a finite number. Raises GCacheConfigError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
         raise GCacheConfigError(f"{what} is {value!r}: give a number.")
     return value
 

@@ -14,7 +14,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
+    Standing: TypeAlias = Literal["absent", "epoch", "hold", "foreign"]
 
 ANYBODY = ""
 """The holder of buffers: nobody comes back to end one."""
@@ -24,8 +29,6 @@ _HOLD = b"h"
 _EPOCH_SIZE = 16
 _HOLDER = rb"([0-9A-Za-z]*):([0-9]{1,15});"
 _DAY_SEC = 86_400.0
-
-Standing: TypeAlias = Literal["absent", "epoch", "hold", "foreign"]
 
 
 def plant() -> bytes:
