@@ -473,7 +473,7 @@ class TestFirstUseCase:
     @forks
     @knowingly
     def test_after_a_fork(self, make_gcache: Callable[..., GCache]) -> None:
-        """A child can have the first function of an instance that its parent made, whoever was at it there."""
+        """A child can have the first function of an instance of its parent, whoever was at it there."""
         gcache = make_gcache()
 
         def decorate() -> None:
