@@ -90,7 +90,9 @@ def run() -> list[Row]:
                 "ns",
                 "5 ms",
             ),
-            compare("the same, and the first decorator", decorated, client, None, "first redis.Redis()"),
+            compare(
+                "first GCache(...), and its first decorator", decorated, client, None, "first redis.Redis()"
+            ),
             compare("process that imports gcache", ours, both, None, "import attrs, asyncio"),
             compare("process that imports gcache, against attrs alone", ours, attrs, 1.3, "import attrs"),
             compare("process that imports gcache, against none", ours, nothing, None, "pass"),
