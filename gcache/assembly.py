@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 from gcache.backends.memory import MemoryLayer
 from gcache.core.authority import Authority
 from gcache.core.breaker import Breaker
-from gcache.core.chain import Chain
 from gcache.core.engine import Engine
 from gcache.core.flights import Flights
 from gcache.core.generations import Generations
 from gcache.core.keys import UrnKeyBuilder
 from gcache.core.notices import Notices
-from gcache.core.policies import Policies
 from gcache.core.protocols import CacheLayer, ScrapedSink
 from gcache.core.recorder import Recorder
 from gcache.core.removal import Removal
-from gcache.core.routes import Routes
 from gcache.core.runtime import Operation, ThreadRuntime, drive
 from gcache.core.surroundings import Surroundings
 from gcache.core.tiers import Tier, link
@@ -31,6 +28,7 @@ from gcache.errors import MissingExtra
 
 if TYPE_CHECKING:
     from gcache.core.bus import Announcer
+    from gcache.core.chain import Chain
     from gcache.core.config import GCacheConfig
     from gcache.core.listener import Listener
     from gcache.core.protocols import AsyncCacheLayer, InvalidationBus, MetricsSink, Serializer
@@ -58,16 +56,23 @@ def _engine(config: GCacheConfig, tiers: Sequence[Tier]) -> Engine:
     announcer = None if bus is None else _announcer(bus, config.urn_prefix)
     authority = Authority(around, tiers[-1]) if tiers[-1].is_authority else None
     removal = Removal(around, tiers, authority, keys, flights, generations, announcer)
-    policies = Policies(
-        around, tiers, config.cache_config_provider, config.config_refresh_sec, is_bus_there=bus is not None
-    )
-    routes = Routes(around, keys, policies, generations, removal.pending)
-    chain = Chain(around, tiers, keys, routes, _wire(around, tiers), flights, authority, removal)
     listener = None if announcer is None else _listener(around, announcer, removal)
-    return Engine(around, chain, generations, _serializers(config.serializer), listener)
+
+    def chain() -> Chain:
+        from gcache.core.chain import Chain
+        from gcache.core.policies import Policies
+        from gcache.core.routes import Routes
+
+        provider, refresh_sec = config.cache_config_provider, config.config_refresh_sec
+        policies = Policies(around, tiers, provider, refresh_sec, is_bus_there=bus is not None)
+        routes = Routes(around, keys, policies, generations, removal.pending)
+        return Chain(around, tiers, keys, routes, _wire(around, tiers), flights, authority)
+
+    serializers = _serializers(config.serializer)
+    return Engine(around, tiers, keys, chain, removal, generations, serializers, listener)
 
 
-# What memory alone has no need of is imported when there is something else.
+# What not every instance needs is imported when one does.
 
 
 def _wire(around: Surroundings, tiers: Sequence[Tier]) -> Wire:

@@ -13,13 +13,13 @@ from gcache.core.context import Switch
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
 from gcache.core.protocols import Progress, Serializer
+from gcache.core.runtime import Operation
 from gcache.errors import GCacheConfigError
 
 if TYPE_CHECKING:
     from gcache.core.calls import IdArg
     from gcache.core.decorated import Decorator, ManyDecorator
     from gcache.core.invalidating import Invalidating
-    from gcache.core.runtime import Operation
     from gcache.core.visit import Call
 
 T = TypeVar("T")
@@ -141,16 +141,12 @@ class GCache:
 
     def get(self, key: GCacheKey, load: Callable[[], T]) -> T:
         """Return what is cached under `key`, else what `load` returns, which is cached then."""
-        from gcache.core.runtime import Operation
-
         call = self._call_or_none(key, Operation(load))
         value: T = load() if call is None else self._engine.read(call).unwrap()
         return value
 
     async def aget(self, key: GCacheKey, load: Callable[[], Awaitable[T]]) -> T:
         """Return what is cached under `key`, else what `load` gives, which is cached then."""
-        from gcache.core.runtime import Operation
-
         call = self._call_or_none(key, Operation(awaitable=load))
         value: T = (await load()) if call is None else (await self._engine.aread(call)).unwrap()
         return value
@@ -247,7 +243,6 @@ class GCache:
         await self.aclose()
 
     def _call_or_none(self, key: GCacheKey, load: Operation[[], Any] | None = None) -> Call | None:
-        from gcache.core.runtime import Operation
         from gcache.core.visit import Call
 
         use_case = self._engine.use_case_of(key)

@@ -5,7 +5,29 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import gcache
+
+_CALL = """
+import asyncio, inspect, sys
+import gcache
+from gcache.instrumentation import NullSink
+
+redis = gcache.RedisConfig(port=1, cluster={cluster})
+made = gcache.GCache(gcache.GCacheConfig(redis_config=redis, metrics=NullSink()))
+
+@made.cached("user_id", "user_id", "Get", default_config=gcache.GCacheKeyConfig.enabled(60))
+{definition} get(user_id): return user_id
+
+print(*sys.modules)
+with made.enable():
+    called = get(1)
+    if inspect.isawaitable(called):
+        asyncio.run(asyncio.wait_for(called, 5))
+print(*sys.modules)
+made.close()
+"""
 
 
 def _modules_after(statement: str) -> set[str]:
@@ -16,6 +38,15 @@ def _modules_after(statement: str) -> set[str]:
         text=True,
     )
     return set(printed.stdout.split())
+
+
+def _modules_around_a_call(definition: str, cluster: bool) -> tuple[set[str], set[str]]:
+    """Return what is imported before and after the first call, which finds no server and loads."""
+    printed = subprocess.check_output(
+        [sys.executable, "-c", _CALL.format(definition=definition, cluster=cluster)], text=True
+    )
+    before, after = printed.splitlines()
+    return set(before.split()), set(after.split())
 
 
 def test_importing_brings_in_no_optional_dependency_and_no_event_loop():
@@ -46,6 +77,25 @@ def test_importing_brings_in_no_engine():
         "gcache.core.events",
         "gcache.core.calls",
     }
+
+
+def test_an_instance_brings_in_no_chain():
+    """What reads and writes need comes with the first use case, and what a Cluster needs with a Cluster."""
+    config = "gcache.GCacheConfig(redis_config=gcache.RedisConfig())"
+    loaded = _modules_after(f"import gcache; gcache.GCache({config}).close()")
+
+    parts = {"gcache.core.chain", "gcache.core.many", "gcache.core.use_case", "gcache.core.wire"}
+    assert "gcache.core.engine" in loaded
+    assert set() == loaded & (parts | {"gcache.backends._redis_cluster", "gcache.backends._redis_replicas"})
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+@pytest.mark.parametrize("definition", ["def", "async def"])
+def test_a_call_imports_nothing_of_ours(definition: str, cluster: bool):
+    """By the time that a function is decorated all is there that its calls need, also those that miss."""
+    before, after = _modules_around_a_call(definition, cluster)
+
+    assert set() == {module for module in after - before if module.startswith("gcache")}
 
 
 def test_importing_brings_in_no_openssl_and_no_dates():

@@ -22,7 +22,6 @@ except ImportError as error:
         "Redis needs redis-py: install it with `pip install 'gcache-toolkit[redis]'`."
     ) from error
 
-from gcache.backends._redis_cluster import AsyncCluster, SyncCluster
 from gcache.backends._redis_direct import AsyncDirectLane, DirectLane
 from gcache.backends._redis_lanes import (
     MAX_CONNECTIONS,
@@ -42,16 +41,25 @@ CONNECT_TIMEOUT_SEC = 0.5
 TIMEOUT_SEC = 0.5
 
 
+def kinds(is_cluster: bool) -> tuple[Any, Any]:
+    """Return the classes of clients for threads and for event loops."""
+    if not is_cluster:
+        return redis.Redis, redis.asyncio.Redis
+    from gcache.backends._redis_cluster import AsyncCluster, SyncCluster
+
+    return SyncCluster, AsyncCluster
+
+
 def sync_client(config: RedisConfig) -> Any:
     """Return a client for threads. A Cluster is looked up at once, a single server when it is used."""
-    kind = SyncCluster if config.cluster else redis.Redis
+    kind, _ = kinds(config.cluster)
     retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
     return kind(**_options(config, retry))
 
 
 def async_client(config: RedisConfig) -> Any:
     """Return a client for the running event loop."""
-    kind = AsyncCluster if config.cluster else redis.asyncio.Redis
+    _, kind = kinds(config.cluster)
     retry = redis.asyncio.retry.Retry(redis.backoff.NoBackoff(), 0)
     return kind(**_options(config, retry))
 
@@ -194,6 +202,7 @@ class Clients:
     """Clients of our own for threads and for event loops, from one configuration."""
 
     def __init__(self, config: RedisConfig) -> None:
+        kinds(config.cluster)  # imported by now, and not by whoever connects first
         self.shared = Shared(lambda: sync_client(config))
         self.per_loop = PerLoop(lambda: async_client(config), is_ours=True)
 

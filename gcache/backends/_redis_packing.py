@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
+
+from gcache.core.records import Record
 
 Packing: TypeAlias = Callable[[Any, Any], Iterable[bytes]]
 """Turns what is to be read or written into bytes, for a connection."""
@@ -18,12 +20,12 @@ _READ = "MGET"
 _LARGE = 16_384
 
 
-class Writes(NamedTuple):
+class Writes(Record):
     """What to store for `ttl_ms`, each by a command of its own; with `"NX"` among the `options` if absent."""
 
     items: Mapping[str, bytes]
     ttl_ms: int
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...]
 
     def commands(self) -> list[tuple[Any, ...]]:
         return [("SET", key, value, "PX", self.ttl_ms, *self.options) for key, value in self.items.items()]

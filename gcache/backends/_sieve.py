@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Generic, TypeVar
 
 from gcache.backends._slots import Slot
@@ -51,7 +50,7 @@ class Sieve(Generic[Stored]):
     """
 
     def __init__(self) -> None:
-        root: Slot[Any] = Slot("", math.inf)  # stands between the newest newcomer and the oldest resident
+        root: Slot[Any] = Slot("", float("inf"))  # stands between the newest newcomer and the oldest resident
         root.before = root.after = root
         self._root = self._hand = self._eye = self._oldest_newcomer = root
         self._ghosts = Ghosts()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from gcache.backends import _redis_clients as clients
 from gcache.backends._redis_lanes import is_cluster
 from gcache.backends._redis_packing import Writes
-from gcache.backends._redis_replicas import arun_and_wait, run_and_wait
 from gcache.core.config import RedisConfig
 from gcache.core.protocols import CacheLayer, Progress
 from gcache.errors import GCacheConfigError
@@ -60,7 +59,7 @@ class SyncRedisLayer:
 
     def put(self, items: Mapping[str, bytes], ttl: float) -> None:
         if items:
-            self._shared.lane().write(Writes(items, _milliseconds(ttl)))
+            self._shared.lane().write(Writes(items, _milliseconds(ttl), ()))
 
     def add(self, key: str, value: bytes, ttl: float) -> bool:
         with self._shared.lane() as client:
@@ -89,6 +88,8 @@ class SyncRedisLayer:
     def retire(self, key: str, holder: str, ttl: float) -> None:
         with self._shared.lane() as client:
             if self.wait_replicas:
+                from gcache.backends._redis_replicas import run_and_wait
+
                 run_and_wait(client, self.wait_replicas, _RETIRE, key, holder, _hold_ms(ttl))
             else:
                 client.eval(_RETIRE, 1, key, holder, _hold_ms(ttl))
@@ -111,7 +112,7 @@ class AsyncRedisLayer:
 
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
         if items:
-            await self._per_loop.lane().write(Writes(items, _milliseconds(ttl)))
+            await self._per_loop.lane().write(Writes(items, _milliseconds(ttl), ()))
 
     async def aadd(self, key: str, value: bytes, ttl: float) -> bool:
         async with self._per_loop.lane() as client:
@@ -140,6 +141,8 @@ class AsyncRedisLayer:
     async def aretire(self, key: str, holder: str, ttl: float) -> None:
         async with self._per_loop.lane() as client:
             if self.wait_replicas:
+                from gcache.backends._redis_replicas import arun_and_wait
+
                 await arun_and_wait(client, self.wait_replicas, _RETIRE, key, holder, _hold_ms(ttl))
             else:
                 await client.eval(_RETIRE, 1, key, holder, _hold_ms(ttl))

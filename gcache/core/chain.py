@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from gcache.core.entries import Entry, Kept
     from gcache.core.flights import Flights, Ticket
     from gcache.core.protocols import KeyBuilder
-    from gcache.core.removal import Removal
     from gcache.core.routes import Routes
     from gcache.core.runtime import Runtime
     from gcache.core.surroundings import Surroundings
@@ -47,13 +46,11 @@ class Chain:
         wire: Wire,
         flights: Flights,
         authority: Authority | None,
-        removal: Removal,
     ) -> None:
         self.tiers = tiers
         self.keys = keys
         self.routes = routes
         self.flights = flights
-        self.removal = removal
         self.shadows = Shadows(around, authority)
         self._authority = authority
         self._lookup = Lookup(around, wire)
@@ -145,10 +142,7 @@ class Chain:
         self.shadows.after_fork()
         self._loading.after_fork()
         self._renewing.after_fork()
-        self.removal.pending.after_fork()
         self.routes.policies.after_fork()
-        for tier in self.tiers:
-            tier.after_fork()
 
     async def _bypass(self, runtime: Runtime, call: Call, reason: str) -> Outcome[Any]:
         """Go straight to the source."""
@@ -161,7 +155,7 @@ class Chain:
         if stale is not None:
             return stale
         use_case, last = visit.call.use_case, visit.steps[-1].tier
-        self._count(visit.call, Miss(use_case.name, use_case.key_type, last.name, visit.reason))
+        self._count(visit.call, Miss(use_case.name, use_case.key_type, last.name, visit.reason, 1))
         await self._loading.settle(runtime, visit)
         if visit.unwritable:
             return await self._loading.alone(runtime, visit)

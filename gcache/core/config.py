@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from gcache.core.checks import by_layer, is_count, number, said_of, shown
+from gcache.core.checks import alike, by_layer, hashed, is_count, number, said_of, shown
 from gcache.core.keys import DEFAULT_PREFIX, check_prefix
 from gcache.core.protocols import (
     AsyncCacheLayer,
@@ -58,7 +58,7 @@ class RedisConfig:
     invalidate_wait_replicas: int = 0
     redis_py_options: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
 
-    __repr__ = shown
+    __repr__, __eq__, __hash__ = shown, alike, hashed
 
     def __attrs_post_init__(self) -> None:
         if self.protocol not in ("redis", "rediss"):
@@ -143,7 +143,7 @@ class GCacheConfig:
     serializer: Serializer | None = None
     metrics: MetricsSink | None = None
 
-    __repr__ = shown
+    __repr__, __eq__, __hash__ = shown, alike, hashed
 
     def timeout_sec(self, layer: str) -> float | None:
         """Return for how many seconds an operation of `layer` is waited for, None if nothing is said."""

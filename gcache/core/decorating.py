@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gcache.core.calls import Shape
 from gcache.core.decorator import check_cacheable, wrap
-from gcache.core.decorator_many import check_ids, wrap_many
 from gcache.core.keys import check_key_type, check_use_case
 from gcache.core.methods import rewrapped
 from gcache.core.use_case import UseCase
@@ -43,19 +42,23 @@ def decorator_for(
             return rewrapped(cast("staticmethod[..., Any] | classmethod[Any, ..., Any]", function), decorate)
         check_cacheable(function)
         shape = Shape(function, *arguments, is_method)
+        wrapped = wrap
         if is_bulk:
+            from gcache.core.decorator_many import check_ids, wrap_many
+
             check_ids(shape)
+            wrapped = wrap_many
         case = UseCase(
             check_use_case(f"{shape.module}.{shape.qualname}" if name is None else name),
             check_key_type(key_type),
             tracked,
             serializer or engine.default_serializer(function),
             default_config,
-            engine.chain.tiers[0].name,
+            engine.tiers[0].name,
             shadow_equal,
             rules,
         )
         engine.register(case, shape.arg_names, is_bulk)
-        return (wrap_many if is_bulk else wrap)(engine, case, shape)
+        return wrapped(engine, case, shape)
 
     return decorate

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 from gcache.core.epochs import ANYBODY
 from gcache.core.events import Disabled
 from gcache.core.holding import Holding
-from gcache.core.owners import Owner
 from gcache.core.runtime import LoopRuntime, Operation, Outcome, ThreadRuntime, drive
 from gcache.core.troubles import BUS
-from gcache.core.use_case import UseCase
 from gcache.errors import GCacheClosed, InvalidationPending, LayerUnavailable
 
 if TYPE_CHECKING:
@@ -23,9 +21,12 @@ if TYPE_CHECKING:
     from gcache.core.generations import Generations
     from gcache.core.keys import GCacheKey
     from gcache.core.listener import Listener
+    from gcache.core.owners import Owner
     from gcache.core.protocols import InProcessLayer, KeyBuilder, Progress, Serializer
-    from gcache.core.removal import Failures
+    from gcache.core.removal import Failures, Removal
     from gcache.core.surroundings import Surroundings
+    from gcache.core.tiers import Tier
+    from gcache.core.use_case import UseCase
     from gcache.core.visit import Call
 
 
@@ -38,12 +39,17 @@ class Engine:
     def __init__(
         self,
         around: Surroundings,
-        chain: Chain,
+        tiers: Sequence[Tier],
+        keys: KeyBuilder,
+        make_chain: Callable[[], Chain],
+        removal: Removal,
         generations: Generations,
         default_serializer: Callable[[Callable[..., Any] | None], Serializer],
         listener: Listener | None = None,
     ) -> None:
-        self.chain = chain
+        self.tiers = tiers
+        self.keys = keys
+        self.removal = removal
         self.recorder = around.recorder
         self.troubles = around.troubles
         self.clock = around.clock
@@ -52,6 +58,8 @@ class Engine:
         self.threads = ThreadRuntime()
         self.loops = LoopRuntime()
         self.is_closed = False
+        self._make_chain = make_chain
+        self._chain: Chain | None = None
         self._generations = generations
         self._notices = around.notices
         self._use_cases: dict[tuple[str, str, bool], UseCase] = {}
@@ -64,14 +72,14 @@ class Engine:
         self._lock = threading.Lock()
 
     @property
-    def keys(self) -> KeyBuilder:
-        """The builder of all keys."""
-        return self.chain.keys
+    def chain(self) -> Chain:
+        """What calls go through. The first use case brings it: who only invalidates has no need of it."""
+        return self._chain or self._begin()
 
     @property
     def memory(self) -> InProcessLayer | None:
         """The layer at the head of the chain, if it is an in-process one."""
-        head = self.chain.tiers[0]
+        head = self.tiers[0]
         return head.memory if head.in_process else None
 
     def register(self, use_case: UseCase, arg_names: Sequence[str] = (), is_bulk: bool = False) -> None:
@@ -79,6 +87,8 @@ class Engine:
 
         One that `is_bulk` may have the use case of one that is not, if both mean the same entries.
         """
+        from gcache.core.owners import Owner
+
         owner = Owner(is_bulk, use_case.key_type, use_case.tracked, tuple(arg_names), use_case.rules.copies)
         with self._lock:
             owners = self._names.get(use_case.name, [])
@@ -96,8 +106,10 @@ class Engine:
         parts = (key.use_case, key.key_type, key.track_for_invalidation)
         found = self._use_cases.get(parts)
         if found is None:
+            from gcache.core.use_case import UseCase
+
             with self._lock:
-                new = UseCase(*parts, self.default_serializer(None), None, self.chain.tiers[0].name)
+                new = UseCase(*parts, self.default_serializer(None), None, self.tiers[0].name)
                 found = self._use_cases.setdefault(parts, new)
             self._watch(found)
         return found
@@ -146,65 +158,67 @@ class Engine:
         return await self.chain.peek(self.loops, call)
 
     def delete(self, name: str) -> None:
-        _told(drive(self.chain.removal.delete(self.threads, name)))
+        _told(drive(self.removal.delete(self.threads, name)))
 
     async def adelete(self, name: str) -> None:
-        _told(await self.chain.removal.delete(self.loops, name))
+        _told(await self.removal.delete(self.loops, name))
 
     def invalidate(self, key_type: str, id: object, hold_sec: float) -> None:
         self._must_be_open()
-        _invalidated(*drive(self.chain.removal.invalidate(self.threads, key_type, id, hold_sec)))
+        _invalidated(*drive(self.removal.invalidate(self.threads, key_type, id, hold_sec)))
 
     async def ainvalidate(self, key_type: str, id: object, hold_sec: float) -> None:
         self._must_be_open()
-        _invalidated(*await self.chain.removal.invalidate(self.loops, key_type, id, hold_sec))
+        _invalidated(*await self.removal.invalidate(self.loops, key_type, id, hold_sec))
 
     def hold(self, key_type: str, id: object, holder: str, hold_sec: float) -> None:
         self._must_be_open()
         entity = self.keys.epoch(key_type, id)
-        drive(self.chain.removal.hold(self.threads, entity, holder, hold_sec))
+        drive(self.removal.hold(self.threads, entity, holder, hold_sec))
         self._holding.begin(entity, holder, hold_sec)
 
     async def ahold(self, key_type: str, id: object, holder: str, hold_sec: float) -> None:
         self._must_be_open()
         entity = self.keys.epoch(key_type, id)
-        await self.chain.removal.hold(self.loops, entity, holder, hold_sec)
+        await self.removal.hold(self.loops, entity, holder, hold_sec)
         self._holding.begin(entity, holder, hold_sec)
 
     def release(self, key_type: str, id: object, holder: str) -> None:
         self._must_be_open()
-        _invalidated(
-            *drive(self.chain.removal.invalidate(self.threads, key_type, id, 0, self._ended(holder)))
-        )
+        _invalidated(*drive(self.removal.invalidate(self.threads, key_type, id, 0, self._ended(holder))))
 
     async def arelease(self, key_type: str, id: object, holder: str) -> None:
         self._must_be_open()
-        _invalidated(*await self.chain.removal.invalidate(self.loops, key_type, id, 0, self._ended(holder)))
+        _invalidated(*await self.removal.invalidate(self.loops, key_type, id, 0, self._ended(holder)))
 
     def flush(self, progress: Progress | None) -> None:
         self._must_be_open()
-        _told(drive(self.chain.removal.flush(self.threads, progress)))
+        _told(drive(self.removal.flush(self.threads, progress)))
 
     async def aflush(self, progress: Progress | None) -> None:
         self._must_be_open()
-        _told(await self.chain.removal.flush(self.loops, progress))
+        _told(await self.removal.flush(self.loops, progress))
 
     def close(self) -> None:
         if self._shut():
             self._wind_up()
-            drive(self.chain.removal.close(self.threads))
+            drive(self.removal.close(self.threads))
             self.recorder.close()
 
     async def aclose(self) -> None:
         if self._shut():
             await self.loops.attempt(Operation(self._wind_up))
-            await self.chain.removal.close(self.loops)
+            await self.removal.close(self.loops)
             self.recorder.close()
 
     def after_fork(self) -> None:
         """Give the child locks of its own, and nothing of what only the parent's threads can finish."""
         self._lock = threading.Lock()
-        self.chain.after_fork()
+        if self._chain is not None:
+            self._chain.after_fork()
+        self.removal.pending.after_fork()
+        for tier in self.tiers:
+            tier.after_fork()
         self._generations.after_fork()
         self.recorder.after_fork()
         self._notices.after_fork()
@@ -214,20 +228,27 @@ class Engine:
         self.loops.after_fork()
 
     def _renew(self, entity: str, holder: str, hold_sec: float) -> Coroutine[Any, Any, Failures]:
-        return self.chain.removal.hold(self.threads, entity, holder, hold_sec)
+        return self.removal.hold(self.threads, entity, holder, hold_sec)
 
     def _ended(self, holder: str) -> str:
         """Return who is to end a hold: nobody in a child of the process that set it."""
         return holder if self._holding.end(holder) else ANYBODY
 
+    def _begin(self) -> Chain:
+        with self._lock:
+            if self._chain is None:
+                self._chain = self._make_chain()
+            return self._chain
+
     def _watch(self, use_case: UseCase) -> None:
+        self._begin()  # no call has to
         self.recorder.watch(use_case)
         if self._listener is not None:
             self._listener.watch(use_case)
 
     def _wind_up(self) -> None:
         """Have the threads that talk to the authority and the bus come to their ends."""
-        left = self.chain.removal.pending.close()
+        left = self.removal.pending.close()
         if left:
             self.troubles.never_told(left)
         if self._listener is not None:

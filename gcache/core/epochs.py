@@ -14,7 +14,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
+    Standing: TypeAlias = Literal["absent", "epoch", "hold", "foreign"]
 
 ANYBODY = ""
 """The holder of buffers: nobody comes back to end one."""
@@ -22,10 +27,8 @@ ANYBODY = ""
 _EPOCH = b"e"
 _HOLD = b"h"
 _EPOCH_SIZE = 16
-_HOLDER = re.compile(rb"([0-9A-Za-z]*):([0-9]{1,15});")
+_HOLDER = rb"([0-9A-Za-z]*):([0-9]{1,15});"
 _DAY_SEC = 86_400.0
-
-Standing: TypeAlias = Literal["absent", "epoch", "hold", "foreign"]
 
 
 def plant() -> bytes:
@@ -42,7 +45,7 @@ def decoded(stored: bytes | None) -> dict[str, float]:
     """Return who holds, and until when, as far as `stored` says."""
     if stored is None or stored[:1] != _HOLD:
         return {}
-    return {holder.decode(): int(until_ms) / 1000 for holder, until_ms in _HOLDER.findall(stored, 1)}
+    return {holder.decode(): int(until_ms) / 1000 for holder, until_ms in re.findall(_HOLDER, stored[1:])}
 
 
 def with_holder(holds: Mapping[str, float], holder: str, hold_sec: float, now: float) -> dict[str, float]:

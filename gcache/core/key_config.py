@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import field, fields, frozen
 
-from gcache.core.checks import EVERY_LAYER, by_layer, number, said_of, shown
+from gcache.core.checks import EVERY_LAYER, alike, by_layer, hashed, number, said_of, shown
 from gcache.errors import GCacheConfigError
 
 _LONGEST_SEC = 86_400.0
@@ -110,7 +110,7 @@ class GCacheKeyConfig:
     lease_sec: float = field(default=0, validator=_from_0, kw_only=True)
     exception_ttl_sec: float = field(default=10, validator=_from_0, kw_only=True)
 
-    __repr__ = shown
+    __repr__, __eq__, __hash__ = shown, alike, hashed
 
     def __attrs_post_init__(self) -> None:
         for layer, percent in self.ramp.items():

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from attrs import field, frozen
 
-from gcache.core.checks import shown
+from gcache.core.checks import alike, hashed, shown
 from gcache.core.rendering import escape, render, render_id
 from gcache.errors import GCacheConfigError, InvalidKey, UseCaseReserved
 
@@ -63,7 +63,7 @@ class GCacheKey:
     args: tuple[tuple[str, Any], ...] = field(default=(), converter=_sorted_args)
     track_for_invalidation: bool = False
 
-    __repr__ = shown
+    __repr__, __eq__, __hash__ = shown, alike, hashed
 
 
 def trusted_key(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -78,7 +78,7 @@ class Limit:
         from queue import SimpleQueue
 
         self._lock = threading.Lock()
-        self._queue: SimpleQueue[_Task[Any]] = SimpleQueue()
+        self._queue: SimpleQueue[_Task] = SimpleQueue()
         self._late: set[Future[Any]] = set()
         self._tasks = 0
         self._threads = 0
@@ -102,10 +102,10 @@ class Limit:
             del task  # nothing of a call is to live on while its thread is idle
 
 
-class _Task(Generic[T]):
+class _Task:
     """Something to do, and the future of what comes of it."""
 
-    def __init__(self, future: Future[T], work: Callable[[], T]) -> None:
+    def __init__(self, future: Future[Any], work: Callable[[], Any]) -> None:
         self.future = future
         self._work = work
         self._context = contextvars.copy_context()

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from gcache.core.events import Entries, Event
 from gcache.core.notices import described
-from gcache.core.tallies import sums_of
 from gcache.core.threads import started
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class Recorder:
     def deliver(self) -> bool:
         """Hand over all sums that are due; tell whether there were any."""
         with self._lock:
-            events = [event for use_case in self._use_cases for event in sums_of(use_case)]
+            events = [event for use_case in self._use_cases for event in use_case.sums()]
         if events:
             events.extend(Entries(name, len(layer)) for name, layer in self._memory)
         for event in events:
@@ -97,7 +96,7 @@ class Recorder:
         self._courier = None
         self._stopped = threading.Event()
         for use_case in self._use_cases:
-            sums_of(use_case)
+            use_case.sums()
 
     def _carry(self) -> None:
         try:

@@ -7,7 +7,6 @@ suspend like any others. Under `ThreadRuntime` they never do, so one `send` runs
 from __future__ import annotations
 
 import contextvars
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -182,7 +181,7 @@ class LoopRuntime:
     """Everything happens on the caller's event loop; only what blocks goes to threads."""
 
     def __init__(self) -> None:
-        self._blocking = Limit(math.inf, "gcache-blocking")
+        self._blocking = Limit(float("inf"), "gcache-blocking")
         self._tasks: dict[asyncio.Task[None], Callable[[], object] | None] = {}
 
     async def attempt(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Outcome[R]:

@@ -10,11 +10,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from gcache.core.events import Disabled, Get, Hit, Serialization, Size
+from gcache.core.events import Get, Hit, Serialization, Size
 
 if TYPE_CHECKING:
     from gcache.core.events import Event
-    from gcache.core.use_case import UseCase
 
 Figure = TypeVar("Figure", int, float)
 
@@ -50,24 +49,6 @@ class Tally:
         if new := hits - self.delivered:
             self.delivered = hits
             yield Hit(use_case, key_type, layer, int(new))
-
-
-def sums_of(use_case: UseCase) -> list[Event]:
-    """Return what came up for `use_case` since the last time."""
-    name, key_type = use_case.name, use_case.key_type
-    events: list[Event] = []
-    if use_case.tallies:
-        for layer, tally in tuple(use_case.tallies.items()):
-            if tally.reads or tally.hits != tally.delivered or tally.dumps or tally.loads or tally.sizes:
-                events.extend(tally.take(name, key_type, layer))
-    hits, bypassed = use_case.hits, use_case.bypassed
-    if new := hits - use_case.hits_delivered:
-        use_case.hits_delivered = hits
-        events.append(Hit(name, key_type, use_case.memory_name, int(new)))
-    if new := bypassed - use_case.bypassed_delivered:
-        use_case.bypassed_delivered = bypassed
-        events.append(Disabled(name, key_type, "context", int(new)))
-    return events
 
 
 def _taken(figures: deque[Figure]) -> tuple[Figure, ...]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from gcache.core.limits import Limit
 from gcache.core.runtime import Operation, Outcome
 from gcache.errors import EntryTooLarge, GCacheConfigError, LayerSkipped
 
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from gcache.core.breaker import Breaker, Probe
     from gcache.core.entries import Entry, Kept
     from gcache.core.protocols import InProcessLayer
     from gcache.core.runtime import Runtime
 
-Verb: TypeAlias = Literal["get", "put", "add", "delete", "clear", "close", "retire", "add_many"]
+    Verb: TypeAlias = Literal["get", "put", "add", "delete", "clear", "close", "retire", "add_many"]
+
 _VERBS: tuple[Verb, ...] = ("get", "put", "add", "delete", "clear", "close", "retire", "add_many")
 _SKIPPED = frozenset({"get", "put", "add", "retire", "add_many"})
 _OPTIONAL = frozenset({"retire", "add_many"})

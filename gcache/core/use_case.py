@@ -6,10 +6,12 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gcache.core.events import Disabled, Hit
 from gcache.core.rules import Rules
 from gcache.core.tallies import Tally
 
 if TYPE_CHECKING:
+    from gcache.core.events import Event
     from gcache.core.key_config import GCacheKeyConfig
     from gcache.core.policy import Policy
     from gcache.core.protocols import Serializer
@@ -98,6 +100,23 @@ class UseCase(_Hot):
     def tally(self, layer: str) -> Tally:
         """Return where to note what `layer` does for this use case."""
         return self.tallies.get(layer) or self.tallies.setdefault(layer, Tally())
+
+    def sums(self) -> list[Event]:
+        """Return what came up since the last time."""
+        name, key_type = self.name, self.key_type
+        events: list[Event] = []
+        if self.tallies:
+            for layer, tally in tuple(self.tallies.items()):
+                if tally.reads or tally.hits != tally.delivered or tally.dumps or tally.loads or tally.sizes:
+                    events.extend(tally.take(name, key_type, layer))
+        hits, bypassed = self.hits, self.bypassed
+        if new := hits - self.hits_delivered:
+            self.hits_delivered = hits
+            events.append(Hit(name, key_type, self.memory_name, int(new)))
+        if new := bypassed - self.bypassed_delivered:
+            self.bypassed_delivered = bypassed
+            events.append(Disabled(name, key_type, "context", int(new)))
+        return events
 
     def has_drawn(self, clock: Callable[[], float]) -> bool:
         """Tell whether a call that the hot path does not answer now may be a hit left to the chain."""

@@ -12,17 +12,18 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID, SafeUUID
 from zoneinfo import ZoneInfo
 
+from gcache.core.records import Record
 from gcache.errors import SerializationError
 
 Parts: TypeAlias = tuple[Any, ...]
 """Arguments, then perhaps state, list items and dict items, as `__reduce__` has them after its callable."""
 
 
-class Recipe(NamedTuple):
+class Recipe(Record):
     take: Callable[[Any], Parts]
     """An instance -> its parts."""
 

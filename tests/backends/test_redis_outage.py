@@ -191,7 +191,7 @@ def test_invalidations(fault_proxy: FaultProxy, side: Side) -> None:
 
     took_sec = seconds(invalidate_all)
     fault_proxy.pass_through()
-    pending = side.gcache._engine.chain.removal.pending
+    pending = side.gcache._engine.removal.pending
     wait_until(lambda: not pending.debts, sentence="all are told", timeout_sec=30)
     until_hits_resume(side, is_tracked=True)
     loads = side.loads

@@ -381,7 +381,7 @@ class TestPending:
                 here.gcache.invalidate(*ENTITY)
             still = there.get_user(1)
             hub.is_down = False
-            here.gcache._engine.chain.removal.pending.try_all()
+            here.gcache._engine.removal.pending.try_all()
             wait_until(lambda: not there.is_kept(1), sentence="the message to arrive")
 
             assert (1, 2) == (still, there.get_user(1))
@@ -397,7 +397,7 @@ class TestPending:
         with here.gcache.enable():
             answers = [here.get_user(1), here.get_user(1)]
         hub.is_down = False
-        here.gcache._engine.chain.removal.pending.try_all()
+        here.gcache._engine.removal.pending.try_all()
 
         assert answers[0] == answers[1]
         assert told == len(remote.asked("delete"))
@@ -419,7 +419,7 @@ class TestPending:
             there.get_user(1)
             assert there.is_kept(1)
             remote.failing = set()
-            here.gcache._engine.chain.removal.pending.try_all()
+            here.gcache._engine.removal.pending.try_all()
             wait_until(lambda: not there.is_kept(1), sentence="the second message to arrive")
 
     def test_flush(self, here: Site, hub: Hub) -> None:

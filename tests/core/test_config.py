@@ -49,7 +49,7 @@ class TestKeyConfig:
 
         assert 5 == config.ttl("local")
 
-    @pytest.mark.parametrize("ttl", [-1, math.nan, math.inf, "5", None, True])
+    @pytest.mark.parametrize("ttl", [-1, math.nan, math.inf, 10**400, "5", None, True])
     def test_no_ttl(self, ttl: Any) -> None:
         """A life is a number of seconds from 0, and the error names the layer."""
         with pytest.raises(GCacheConfigError, match="ttl_sec of layer 'local'"):

@@ -219,7 +219,7 @@ class TestWorkers:
             remote.before = dict.fromkeys(["get", "put", "add", "delete"], die_twice)
             with pytest.raises(InvalidationPending):
                 gcache.invalidate("user_id", 1)
-            pending = gcache._engine.chain.removal.pending
+            pending = gcache._engine.removal.pending
 
             wait_until(lambda: not pending.debts, sentence="it is told")
 

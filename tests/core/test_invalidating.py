@@ -212,7 +212,7 @@ class TestInvalidating:
                     lambda: meanwhile.extend([get_user(1), get_user(1)]),
                 )
             remote.failing = set()
-            gcache._engine.chain.removal.pending.try_all()
+            gcache._engine.removal.pending.try_all()
 
             assert ([1, 2], [3, 3]) == (meanwhile, [get_user(1), get_user(1)])
 
@@ -258,7 +258,7 @@ class TestInvalidating:
         remote.failing = set()
 
         within(side, gcache.invalidating(*ENTITY), lambda: None)
-        gcache._engine.chain.removal.pending.try_all()
+        gcache._engine.removal.pending.try_all()
 
         assert {"": 60.0} == self.held(gcache, remote)
 

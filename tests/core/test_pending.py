@@ -222,7 +222,7 @@ class TestInvalidate:
 
             meanwhile = [get_user(1), get_user.peek(1), get_user(1)]
             remote.is_deaf = False
-            gcache._engine.chain.removal.pending.try_all()
+            gcache._engine.removal.pending.try_all()
             afterwards = [get_user(1), get_user(1)]
 
         assert ([2, MISSING, 3], [4, 4]) == (meanwhile, afterwards)
@@ -242,7 +242,7 @@ class TestInvalidate:
         remote.before["delete"] = meanwhile
         gcache.invalidate(*ENTITY)
 
-        assert gcache._engine.keys.epoch(*ENTITY) in gcache._engine.chain.removal.pending
+        assert gcache._engine.keys.epoch(*ENTITY) in gcache._engine.removal.pending
         with gcache.enable():
             assert [1, 2] == [get_user(1), get_user(1)]
 
@@ -257,9 +257,9 @@ class TestInvalidate:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-        assert gcache._engine.keys.epoch(*ENTITY) in gcache._engine.chain.removal.pending
+        assert gcache._engine.keys.epoch(*ENTITY) in gcache._engine.removal.pending
         remote.is_slow = False
-        await asyncio.to_thread(gcache._engine.chain.removal.pending.try_all)
+        await asyncio.to_thread(gcache._engine.removal.pending.try_all)
         assert 1 == len(remote.asked("retire"))
 
     @pytest.mark.parametrize("where", ["entry", "exit"])
@@ -282,7 +282,7 @@ class TestInvalidate:
         with pytest.raises(asyncio.CancelledError):
             await task
         remote.is_slow = False
-        await asyncio.to_thread(gcache._engine.chain.removal.pending.try_all)
+        await asyncio.to_thread(gcache._engine.removal.pending.try_all)
 
         assert {} == remote.stored
         assert not gcache._engine._holding._held
@@ -303,7 +303,7 @@ class TestInvalidate:
         with pytest.raises(InvalidationPending):
             gcache.invalidate(*ENTITY, fallback_buffer_ms=5000 if verb == "put" else 0)
 
-        assert gcache._engine.keys.epoch(*ENTITY) in gcache._engine.chain.removal.pending
+        assert gcache._engine.keys.epoch(*ENTITY) in gcache._engine.removal.pending
 
     def test_counts_what_waits(self, gcache: GCache, remote: Deaf, recorded: Recorded) -> None:
         """A gauge says how many have not got through."""

@@ -450,3 +450,37 @@ class TestManyThreads:
                         assert get(1) >= floor
 
         assert [None] * 6 == in_threads(6, work)
+
+
+class TestFirstUseCase:
+    def test_one_chain(self, make_gcache: Callable[..., GCache], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Threads whose functions are the first of their instance get one chain between them."""
+        engine = make_gcache()._engine
+        make, asking, made = engine._make_chain, list[int](), list[object]()
+
+        def slowly() -> object:
+            wait_until(lambda: len(asking) == 4, sentence="all have asked")
+            made.append(chain := make())
+            return chain
+
+        monkeypatch.setattr(engine, "_make_chain", slowly)
+
+        chains = in_threads(4, lambda number: (asking.append(number), engine.chain)[1])
+
+        assert [chains[0]] == made
+        assert {id(made[0])} == {id(chain) for chain in chains}
+
+    @forks
+    @knowingly
+    def test_after_a_fork(self, make_gcache: Callable[..., GCache]) -> None:
+        """A child can have the first function of an instance of its parent, whoever was at it there."""
+        gcache = make_gcache()
+
+        def decorate() -> None:
+            get_user = SyncSide().cached(gcache, source := Source())
+            with gcache.enable():
+                assert [1, 1] == [get_user(1), get_user(1)]
+            assert 1 == source.loads
+
+        with gcache._engine._lock:
+            in_child(decorate)

@@ -15,6 +15,7 @@ from gcache.core.missing import MISSING
 from gcache.core.notices import Notices
 from gcache.core.recorder import Recorder
 from gcache.core.tallies import MOST_FIGURES, Tally
+from gcache.core.use_case import UseCase
 from tests.core.layers import SyncLayer
 from tests.core.stage import Clock, Recorded, Source, SyncSide, in_threads
 
@@ -177,6 +178,7 @@ class TestSums:
             name, key_type, memory_name = "GetUser", "user_id", "local"
             hits_delivered = bypassed = bypassed_delivered = looks = 0
             tallies: ClassVar[dict[str, Any]] = {}
+            sums = UseCase.sums
 
             @property
             def hits(self) -> int:

@@ -232,7 +232,7 @@ class TestReads:
                     side.do(gcache, "invalidate", *ENTITY)
 
         assert len(made) < 10
-        gcache._engine.chain.removal.pending.after_fork()
+        gcache._engine.removal.pending.after_fork()
 
 
 class TestProbes:
@@ -367,7 +367,7 @@ class TestInvalidating:
         """While the authority is skipped, an invalidation is pending at once, without asking it."""
         with gcache.enable():
             open_it(get_tracked, remote)
-            gcache._engine.chain.removal.pending._stopped.set()
+            gcache._engine.removal.pending._stopped.set()
             recorded.forget()
             for user_id in range(10):
                 with pytest.raises(InvalidationPending) as raised:
@@ -388,7 +388,7 @@ class TestInvalidating:
             with pytest.raises(InvalidationPending):
                 side.do(gcache, "invalidate", *ENTITY)
             remote.failing = set()
-            wait_until(lambda: not gcache._engine.chain.removal.pending.debts, sentence="it is told")
+            wait_until(lambda: not gcache._engine.removal.pending.debts, sentence="it is told")
             after = [get_tracked(1), get_tracked(1)]
 
         assert [Skipping("remote", 1), Skipping("remote", 0)] == recorded.of(Skipping)
@@ -407,7 +407,7 @@ class TestInvalidating:
             with pytest.raises(InvalidationPending):
                 side.do(gcache, "invalidate", *ENTITY)
             remote.failing = set()
-            wait_until(lambda: not gcache._engine.chain.removal.pending.debts, sentence="it is told")
+            wait_until(lambda: not gcache._engine.removal.pending.debts, sentence="it is told")
 
         assert {"retire"} == {verb for verb, _ in remote.log}
 
@@ -420,7 +420,7 @@ class TestInvalidating:
             with pytest.raises(InvalidationPending):
                 side.do(gcache, "invalidate", *ENTITY, fallback_buffer_ms=60_000)
             remote.failing = set()
-            wait_until(lambda: not gcache._engine.chain.removal.pending.debts, sentence="it is told")
+            wait_until(lambda: not gcache._engine.removal.pending.debts, sentence="it is told")
 
         assert "hold" == standing(remote.value(epoch_key))
 
@@ -463,7 +463,7 @@ class TestInvalidating:
         """A block that writes an entity asks it for nothing either, and is pending at its end."""
         with gcache.enable():
             open_it(get_tracked, remote)
-            gcache._engine.chain.removal.pending._stopped.set()
+            gcache._engine.removal.pending._stopped.set()
             recorded.forget()
             with pytest.raises(InvalidationPending), gcache.invalidating(*ENTITY):
                 pass

@@ -122,14 +122,14 @@ async def _writes(world: World, process: Process, name: str, hold_sec: float, tr
     for attempt in range(tries):
         this = f"{name}.{attempt}"
         started = await _announce(world, this, commits=not attempt)
-        failures, _ = await process.chain.removal.invalidate(world.runtime, KEY_TYPE, ID, hold_sec)
+        failures, _ = await process.removal.invalidate(world.runtime, KEY_TYPE, ID, hold_sec)
         if not failures:
             await _conclude(world, this, process, started + hold_sec if hold_sec else 0.0)
             return
 
 
 async def _invalidates(world: World, process: Process, name: str, hold_sec: float, renewals: int) -> None:
-    removal = process.chain.removal
+    removal = process.removal
     for _ in range(1 + renewals):
         held_until = await moment(f"{name} holds", lambda: world.store.now) + hold_sec
         if not await removal.hold(world.runtime, EPOCH_KEY, name, hold_sec):
@@ -151,7 +151,7 @@ async def _invalidates(world: World, process: Process, name: str, hold_sec: floa
 
 async def _flushes(world: World, process: Process, name: str) -> None:
     await _announce(world, name)
-    if not await process.chain.removal.flush(world.runtime, None):
+    if not await process.removal.flush(world.runtime, None):
         await _conclude(world, name, process, 0.0)
 
 

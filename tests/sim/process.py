@@ -157,8 +157,9 @@ class Process:
         removal = Removal(around, tiers, authority, KEYS, flights, self.generations, announcer)
         policies = Policies(around, tiers, None, 1)
         routes = Routes(around, KEYS, policies, self.generations, removal.pending)
-        self.chain = Chain(around, tiers, KEYS, routes, Wire(around), flights, authority, removal)
-        self.chain.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again
+        self.chain = Chain(around, tiers, KEYS, routes, Wire(around), flights, authority)
+        self.removal = removal
+        self.removal.pending._stopped.set()  # what failed stays undone here: no thread tries it again
         self.chain.flights.lock = WatchedLock(touch, f"flights of {name}")  # type: ignore[assignment]
         self.use_case = UseCase("Get", KEY_TYPE, True, JsonSerializer(), config, tiers[0].name)
         self.use_case.adopt(Policy(config, tiers, True), FOREVER)

@@ -148,7 +148,7 @@ class _Describer:
         )
         yield tuple(sorted(process.chain._renewing._under_way))
         yield self._of(process.chain.tiers[-1].breaker)
-        for entity, debt in process.chain.removal.pending.debts.items():
+        for entity, debt in process.removal.pending.debts.items():
             yield entity, debt.until, tuple(sorted(debt.holders)), debt.is_bus_alone
         if process.memory is not None:
             slots = process.memory._slots
