@@ -8,7 +8,7 @@ looked before its entry was written, and would load again what was just loaded.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,10 @@ class Flight:
         """Be led from this thread."""
         self.thread = threading.get_ident()
 
+    def part(self, key: str, generation: Hashable) -> Flight:
+        """Return the flight of one of the keys that this one is under way for: there is but one."""
+        return self
+
     def when_over(self, wake: Callable[[], None]) -> None:
         """Call `wake` once the flight is over, from whichever thread ends it; at once if it is already."""
         with self._lock:
@@ -85,9 +89,7 @@ class Ticket:
         """
         with self._flights.lock:
             flight = self._flights.flight(self.key, generation, self._since)
-            if flight is not None and not _would_circle(flight):
-                for own in _flown.get():
-                    own.waits_for.add(flight)
+            if flight is not None and may_wait(flight):
                 return flight, False
             new = Flight(generation)
             if flight is None:
@@ -98,8 +100,7 @@ class Ticket:
 
     def leave_flight(self, flight: Flight) -> None:
         """Note that the caller waits no more."""
-        for own in _flown.get():
-            own.waits_for.discard(flight)
+        waits_no_more(flight)
 
     def retire(self, flight: Flight) -> None:
         """Let the flight make room for the next, now that its entry is written."""
@@ -127,28 +128,17 @@ class Flights:
         self.lock = threading.RLock()
         self.travellers: dict[str, int] = {}
         self.under_way: dict[str, dict[Hashable, Flight]] = {}
-        self._landed: dict[str, Flight] = {}
-        self._landings = 0
+        self.landed: dict[str, Flight] = {}
+        self.landings = 0
 
     def enter(self, key: str) -> Ticket:
         """Return a ticket for `key`, to be handed in."""
         with self.lock:
             return self.ticket(key)
 
-    def enter_all(self, keys: Iterable[str]) -> list[Ticket]:
-        """Return a ticket for each of `keys`, to be handed in with the others."""
-        with self.lock:
-            return [self.ticket(key) for key in keys]
-
-    def hand_in_all(self, tickets: Iterable[Ticket]) -> None:
-        """Say that a caller has all that it came for."""
-        with self.lock:
-            for ticket in tickets:
-                self.leave(ticket.key)
-
     def ticket(self, key: str) -> Ticket:
         """Do what `enter` does, under the lock."""
-        ticket = Ticket(self, key, self._landings)
+        ticket = Ticket(self, key, self.landings)
         self.travellers[key] = self.travellers.get(key, 0) + 1
         return ticket
 
@@ -161,8 +151,8 @@ class Flights:
         self.travellers.pop(key, None)
         if self.under_way:
             self.under_way.pop(key, None)
-        if self._landed:
-            self._landed.pop(key, None)
+        if self.landed:
+            self.landed.pop(key, None)
 
     def board(self, key: str, flight: Flight) -> None:
         """Take note of a flight that takes off, under the lock."""
@@ -176,8 +166,9 @@ class Flights:
         """Return the flight that serves a caller who has been here since landing `since`, under the lock."""
         flights = self.under_way.get(key)
         if flights is not None and (flight := flights.get(generation)) is not None:
-            return flight
-        landed = self._landed.get(key)
+            flights[generation] = part = flight.part(key, generation)
+            return part
+        landed = self.landed.get(key)
         return landed if landed and landed.landing > since and landed.generation == generation else None
 
     def take_out(self, key: str, flight: Flight) -> None:
@@ -188,32 +179,23 @@ class Flights:
         del flights[flight.generation]
         if not flights:
             del self.under_way[key]
-        self._landings += 1
-        flight.landing = self._landings
+        self.landings += 1
+        flight.landing = self.landings
         if flight.outcome is not None and key in self.travellers:
-            self._landed[key] = flight
+            self.landed[key] = flight
         else:
-            self._landed.pop(key, None)
-
-    def retire_all(self, flights: Sequence[tuple[Ticket, Flight]]) -> None:
-        """Let flights make room for the next, now that their entries are written."""
-        for _, flight in flights:
-            if not flight.is_over:
-                flight.land(None)
-        with self.lock:
-            for ticket, flight in flights:
-                self.take_out(ticket.key, flight)
+            self.landed.pop(key, None)
 
     def forget(self, key: str) -> None:
         """Let nobody join what is under way for `key`, nor keep what it brings."""
         with self.lock:
-            for flight in self.under_way.pop(key, {}).values():
-                flight.is_void = True
-            self._landed.pop(key, None)
+            for generation, flight in self.under_way.pop(key, {}).items():
+                flight.part(key, generation).is_void = True
+            self.landed.pop(key, None)
 
     def forget_all(self) -> None:
         """Let nobody join anything that is under way."""
-        for key in (*self.under_way, *self._landed):
+        for key in (*self.under_way, *self.landed):
             self.forget(key)
 
     def after_fork(self) -> None:
@@ -234,6 +216,21 @@ class Leading:
 
     def __exit__(self, *_: object) -> None:
         _flown.reset(self._token)
+
+
+def may_wait(flight: Flight) -> bool:
+    """Note that the caller waits for a flight from now on, unless that waits for the caller."""
+    if _would_circle(flight):
+        return False
+    for own in _flown.get():
+        own.waits_for.add(flight)
+    return True
+
+
+def waits_no_more(flight: Flight) -> None:
+    """Note that the caller waits for the flight no more."""
+    for own in _flown.get():
+        own.waits_for.discard(flight)
 
 
 def _would_circle(flight: Flight) -> bool:

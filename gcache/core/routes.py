@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gcache.core.keys import UrnKeyBuilder
+from gcache.core.party import Party
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
+    from gcache.core.asked import Asked
     from gcache.core.generations import Generations
     from gcache.core.pending import Pending
     from gcache.core.policies import Policies
@@ -31,6 +34,7 @@ class Routes:
     ) -> None:
         self.policies = policies
         self._keys = keys
+        self._epoch_beside: Callable[[str], str] | None
         self._epoch_beside = keys.epoch_beside if type(keys) is UrnKeyBuilder else None
         self._generations = generations
         self._pending = pending
@@ -64,6 +68,25 @@ class Routes:
             elif self._generations.holds and self._generations.held(entity, self._clock()):
                 visit.unwritable, visit.reason = True, "held"
         return visit
+
+    def party(self, policy: Policy | None, asked: Asked) -> Party | None:
+        """Return what `under` would for all of many calls, if all go the same way and it is a short one.
+
+        Their generations are taken before anybody asks who is held, as everywhere.
+        """
+        tier = None if policy is None else policy.short
+        if policy is None or tier is None:
+            return None
+        names = list(asked.ids)
+        if not asked.use_case.tracked:
+            return Party(asked, policy, tier, names, [], [self._generations.of(None)] * len(names))
+        if self._epoch_beside is None:
+            return None
+        entities = [self._epoch_beside(name) for name in names]
+        generations = [self._generations.of(entity) for entity in entities]
+        if self._pending.debts or self._generations.holds:
+            return None
+        return Party(asked, policy, tier, names, entities, generations)
 
     def _entity_of(self, call: Call) -> str:
         """Return the string of the epoch that a tracked call's entries go by."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Entry, Generation, Raised
 from gcache.core.envelope import Unreadable, open_sealed, plain_payload, seal
+from gcache.core.epochs import standing
 from gcache.core.missing import MISSING
 from gcache.core.raised import dumped, loaded
 from gcache.errors import UntrustedType
@@ -72,6 +74,33 @@ class Wire:
             return MISSING
         tally.loads.append(self._clock() - started)
         return value
+
+    def plain_all(
+        self,
+        use_case: UseCase,
+        tier: Tier,
+        stored: Mapping[str, bytes | None],
+        epochs: Sequence[bytes | None],
+    ) -> dict[str, Any]:
+        """Return the values in `stored`, by key, about which nothing is special, as `plain` does.
+
+        Of tracked entries there are the `epochs` that stand, in the same order, of others none.
+        """
+        serializer, clock, values = use_case.serializer, self._clock, dict[str, Any]()
+        load, identity, loads = serializer.load, serializer.identity, use_case.tally(tier.name).loads
+        for (name, data), epoch in zip(stored.items(), epochs or repeat(None), strict=False):
+            if data is None or (epochs and standing(epoch) != "epoch"):
+                continue
+            try:
+                payload = plain_payload(data, name, identity, epoch)
+                if payload is not None:
+                    started = clock()
+                    value = load(payload)
+                    loads.append(clock() - started)
+                    values[name] = value
+            except Exception:  # whoever unpacks it will say what is wrong
+                continue
+        return values
 
     def unpack(
         self, call: Call, tier: Tier, data: bytes, generation: Generation
