@@ -63,12 +63,12 @@ def write_packing(client: Any) -> Packing:
 def _joined(writes: Writes) -> Iterable[bytes]:
     """Yield commands, copying no value that is large."""
     words = ["PX", str(writes.ttl_ms), *writes.options]
-    start = b"*%d\r\n$3\r\nSET\r\n$" % (3 + len(words))
+    start = b"*%d\r\n$3\r\nSET\r\n" % (3 + len(words)) + b"$%d\r\n%b\r\n$%d\r\n"
     end = b"\r\n" + "".join([f"${len(word)}\r\n{word}\r\n" for word in words]).encode()
     parts: list[bytes] = []
     for key, value in writes.items.items():
         name = key.encode()
-        parts.append(b"%b%d\r\n%b\r\n$%d\r\n" % (start, len(name), name, len(value)))
+        parts.append(start % (len(name), name, len(value)))
         if len(value) > _LARGE:
             yield b"".join(parts)
             yield value

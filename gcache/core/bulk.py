@@ -77,21 +77,20 @@ class Bulk:
         names, tier = party.names, party.tier
         outcome = await self._ask(runtime, tier, party.use_case, names + party.entities)
         if outcome.error is not None:
-            visits = [party.visit(place) for place in range(len(names))]
+            visits = party.visits(range(len(names)))
             self._troubles.all_gave_up(visits, tier, outcome.error)
             return visits
         stored = dict(zip(names, outcome.value, strict=False))
         epochs: Sequence[bytes | None] = outcome.value[len(names) :]
         values.update(self._wire.plain_all(party.use_case, tier, stored, epochs))
+        left = [place for place, name in enumerate(names) if name not in values]
         missing: list[Visit] = []
-        for place, (name, data) in enumerate(stored.items()):
-            if name in values:
-                continue
-            visit = party.visit(place)
+        for place, visit in zip(left, party.visits(left), strict=True):
+            data = outcome.value[place]
             if epochs or data is not None:
                 kept = self._lookup.heard(visit, tier, data, epochs[place] if epochs else None)
                 if kept is not None and self._counts(visit, kept, tier, 0):
-                    values[name] = kept.entry.value
+                    values[visit.call.name] = kept.entry.value
                     continue
             missing.append(visit)
         return missing
@@ -137,8 +136,10 @@ class Bulk:
         by_life: dict[float, dict[Visit, Entry]] = {}
         together: dict[Visit, Entry] = {}
         passing, ends = _Passing(tier), (0.0, 0.0, 0.0)
+        step, steps = None, None
         for visit, entry in entries.items():
-            step = passing.step(visit.steps)
+            if visit.steps is not steps:
+                steps, step = visit.steps, passing.step(visit.steps)
             if step is None or is_barred(visit, tier):
                 continue
             if ends != (step.ttl, entry.expires, visit.shortening) or not visit.shortening:

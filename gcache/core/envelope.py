@@ -19,6 +19,7 @@ The layout, big-endian::
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 from zlib import crc32
@@ -62,21 +63,38 @@ class Sealed(Record):
     is_exception: bool = False
 
 
-Parts: TypeAlias = tuple[bytes, float, float, bytes | None, float, float, bool]
-"""What a Sealed consists of: to make one for each of many entries takes as long as to check it."""
-
 _sealed = Sealed._make
 
 
-def seal(sealed: Parts, key: str, identity: str) -> bytes:
+def seal(sealed: Sealed, key: str, identity: str) -> bytes:
     """Return the bytes to store under `key`."""
-    name, serializer = key.encode(), identity.encode()
-    payload, began, expires, epoch, load_sec, stale_sec, kind = sealed
-    epoch = epoch or b""
-    sizes = len(epoch), len(serializer)
-    head = _HEAD.pack(_MAGIC, _VERSION, *sizes, kind, crc32(name), began, expires, load_sec, stale_sec)
-    body = epoch + serializer + payload
-    return head + _check(name, head, body, 0) + body
+    return sealing(identity)(key, *sealed)
+
+
+def sealing(identity: str) -> Callable[[str, bytes, float, float, bytes | None, float, float, bool], bytes]:
+    """Return what returns the bytes to store under a key, for what a Sealed consists of.
+
+    To make one for each of many entries takes as long as to check it.
+    """
+    serializer, pack = identity.encode(), _HEAD.pack
+
+    def sealed(
+        key: str,
+        payload: bytes,
+        began: float,
+        expires: float,
+        epoch: bytes | None,
+        load_sec: float,
+        stale_sec: float,
+        kind: bool,
+    ) -> bytes:
+        name, epoch = key.encode(), epoch or b""
+        sizes = len(epoch), len(serializer)
+        head = pack(_MAGIC, _VERSION, *sizes, kind, crc32(name), began, expires, load_sec, stale_sec)
+        body = epoch + serializer + payload
+        return head + _check(name, head, body, 0) + body
+
+    return sealed
 
 
 def open_sealed(data: bytes, key: str, identity: str) -> Sealed:

@@ -110,8 +110,16 @@ class Tickets:
         flights = self._flights
         with flights.lock:
             flights.landings += 1
+            under_way, travellers, landed = flights.under_way, flights.travellers, flights.landed
             for key, generation in joint.aboard.items():
-                self._take_out(joint, key, generation)
+                if (
+                    travellers.get(key) == 1
+                    and key not in landed
+                    and under_way.get(key) == {generation: joint}
+                ):
+                    del under_way[key]  # nobody but the caller has to do with it
+                else:
+                    self._take_out(joint, key, generation)
             joint.aboard = {}
         for part in joint.parts.values():
             part.land(None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from gcache.core.asked import OneOfMany
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
@@ -39,8 +40,17 @@ class Party:
         self._policy = policy
         self._generations = generations
 
-    def visit(self, place: int) -> Visit:
-        """Return the visit of the name at `place`."""
-        policy, entity = self._policy, self.entities[place] if self.entities else None
-        call = self._asked.call(self.names[place])
-        return Visit(call, policy.all, entity, self._generations[place], policy.config)
+    def visits(self, places: Iterable[int]) -> list[Visit]:
+        """Return the visits of the names at `places`."""
+        asked, names, entities, generations = self._asked, self.names, self.entities, self._generations
+        steps, config = self._policy.all, self._policy.config
+        return [
+            Visit(
+                OneOfMany(asked, names[at]),
+                steps,
+                entities[at] if entities else None,
+                generations[at],
+                config,
+            )
+            for at in places
+        ]

@@ -83,7 +83,7 @@ class Routes:
         if self._epoch_beside is None:
             return None
         entities = [self._epoch_beside(name) for name in names]
-        generations = [self._generations.of(entity) for entity in entities]
+        generations = self._generations.of_all(entities)
         if self._pending.debts or self._generations.holds:
             return None
         return Party(asked, policy, tier, names, entities, generations)

@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Entry, Generation, Raised
-from gcache.core.envelope import Unreadable, open_sealed, plain_payload, seal
+from gcache.core.envelope import Unreadable, open_sealed, plain_payload, sealing
 from gcache.core.epochs import standing
 from gcache.core.missing import MISSING
 from gcache.core.raised import dumped, loaded
@@ -43,6 +43,7 @@ class Wire:
     ) -> dict[str, bytes]:
         """Return the bytes of entries by their keys, as `pack` does, but for those that are refused."""
         serializer, tally, clock = use_case.serializer, use_case.tally(tier.name), self._clock
+        dump, seal = serializer.dump, sealing(serializer.identity)
         packed: dict[str, bytes] = {}
         for name, entry in entries.items():
             value, is_raised = entry.value, type(entry.value) is Raised
@@ -51,10 +52,12 @@ class Wire:
                 if is_raised:
                     payload = dumped(value.error, serializer, use_case.rules.exceptions)
                 else:
-                    payload = serializer.dump(value)
+                    payload = dump(value)
                 tally.dumps.append(clock() - started)
-                sealed = (payload, entry.began, expires, entry.epoch, entry.load_sec, stale_sec, is_raised)
-                packed[name] = seal(sealed, name, serializer.identity)
+                load_sec = entry.load_sec
+                packed[name] = seal(
+                    name, payload, entry.began, expires, entry.epoch, load_sec, stale_sec, is_raised
+                )
             except Exception as error:  # a value that cannot travel is served all the same
                 self._troubles.refused(use_case, tier, error)
         tally.sizes.extend(map(len, packed.values()))

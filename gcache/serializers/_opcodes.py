@@ -9,16 +9,20 @@ _SHORT_BODIES = b"|".join(re.escape(bytes([size])) + b".{%d}" % size for size in
 
 # What protocol 5 writes for plain containers and scalars, for STACK_GLOBAL, REDUCE and BUILD, and for
 # what refers to an earlier object.
-_match_run = re.compile(
+_run = re.compile(
     rb"(?:\x80\x05)?+(?s:"
     rb"\x8c(?:" + _SHORT_BODIES + rb")\x94?+"  # most are short strings, to be referred to later
     rb"|[N\x88\x89\](}aesut)\x85\x86\x87\x8f\x90\x91\x93\x94Rb01]++"  # these have no argument
     rb"|[Kh].|M.{2}|[Jj].{4}|[G\x95].{8}"  # these have one of fixed size
     rb"|[C\x8a](?:" + _SHORT_BODIES + rb")"  # and these, as the first, a size of one byte and so many bytes
     rb")*+\.?+"
-).match
+)
+_match_run = _run.match
+is_short = _run.fullmatch
+"""Returns something for what `check` lets pass, if nothing in it is long."""
 
-_STACK_GLOBAL = 0x93
+STACK_GLOBAL = 0x93
+"""What a checked pickle cannot name anything without."""
 _SIZE_BYTES = {b"X": 4, b"B": 4, b"\x8b": 4, b"\x8d": 8, b"\x8e": 8, b"\x96": 8}
 
 
@@ -45,8 +49,3 @@ def _skip_long(data: bytes, position: int) -> int:
     if end > len(data):
         raise UnpicklingError("This pickle is cut off.")
     return end
-
-
-def can_name(data: bytes) -> bool:
-    """Tell whether `data`, once checked, may name anything. If not, it is made of built-in types only."""
-    return _STACK_GLOBAL in data
