@@ -112,11 +112,9 @@ class Tickets:
             flights.landings += 1
             under_way, travellers, landed = flights.under_way, flights.travellers, flights.landed
             for key, generation in joint.aboard.items():
-                if (
-                    travellers.get(key) == 1
-                    and key not in landed
-                    and under_way.get(key) == {generation: joint}
-                ):
+                of_key = under_way.get(key, {})
+                is_ours = len(of_key) == 1 and of_key.get(generation) is joint
+                if is_ours and travellers.get(key) == 1 and key not in landed:
                     del under_way[key]  # nobody but the caller has to do with it
                 else:
                     self._take_out(joint, key, generation)

@@ -163,9 +163,12 @@ class Many:
         """Load all at once. What is loaded `alone` is neither shared nor stored."""
         if not mine and not alone:
             return None
-        names, began = {visit.call.name for visit in mine}.union(alone), self._now()
+        names, began = [visit.call.name for visit in mine], self._now()
+        if alone:
+            wanted = {*names, *alone}
+            names = [name for name in asked.ids if name in wanted]
         with Leading(joint):
-            loaded = await self._load(runtime, asked, [name for name in asked.ids if name in names])
+            loaded = await self._load(runtime, asked, names)
         if (error := loaded.outcome.error) is not None:
             tickets.arrive(joint, lambda _: Outcome(error=error))
             return error
