@@ -112,10 +112,8 @@ class Tickets:
             flights.landings += 1
             under_way, travellers, landed = flights.under_way, flights.travellers, flights.landed
             for key, generation in joint.aboard.items():
-                of_key = under_way.get(key, {})
-                is_ours = len(of_key) == 1 and of_key.get(generation) is joint
-                if is_ours and travellers.get(key) == 1 and key not in landed:
-                    del under_way[key]  # nobody but the caller has to do with it
+                if travellers.get(key) == 1 and key not in landed:
+                    under_way.pop(key, None)  # nobody but the caller has to do with it
                 else:
                     self._take_out(joint, key, generation)
             joint.aboard = {}
@@ -145,9 +143,7 @@ class Tickets:
             del of_key[generation]
         else:
             del flights.under_way[key]
-        if joint.brought is not None and flights.travellers.get(key, 0) > 1:
+        if joint.brought is not None and key in flights.travellers:
             part = joint.part(key, generation)
             part.landing = flights.landings
             flights.landed[key] = part
-        elif flights.landed:
-            flights.landed.pop(key, None)

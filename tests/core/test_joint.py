@@ -191,6 +191,7 @@ def test_forgotten(flights: Flights) -> None:
     one.arrive()
     one.end()
     assert (True, False) == (is_mine, new.is_over)
+    assert (new, False) == flights.enter("a").board(_UNTRACKED)
 
 
 def test_forgotten_with_a_passenger(flights: Flights) -> None:
@@ -233,6 +234,21 @@ def test_circle_of_two(flights: Flights) -> None:
         _, is_mine_too = flights.enter("a").board(_UNTRACKED)
 
     assert (False, True) == (is_mine, is_mine_too)
+
+
+def test_no_circle_any_more(flights: Flights) -> None:
+    """What waited for a load that is over is waited for."""
+    one, other = Loader(flights, "a"), Loader(flights, "b")
+    one.board()
+    other.board()
+    other.joint.waits_for.add(one.joint)
+
+    with Leading(one.joint):
+        _, is_mine = flights.enter("b").board(_UNTRACKED)
+        one.end()
+        _, is_mine_then = flights.enter("b").board(_UNTRACKED)
+
+    assert (True, False) == (is_mine, is_mine_then)
 
 
 def test_never_taken_out(flights: Flights) -> None:

@@ -95,11 +95,38 @@ def test_held(gcache: GCache, side: Any, recorded: Recorded) -> None:
         recorded.forget()
         users([1, 2])
         gcache._engine.chain.routes._generations.holds = {}  # as in another process
-        users([1, 2])
+        users([1, 2, 3])
 
-    assert [[1, 2], [2], [2]] == rows.asked
-    assert {"held"} == {miss.reason for miss in recorded.of(Miss)}
+    assert [[1, 2], [2], [2, 3]] == rows.asked
+    assert [("held", 1), ("held", 1), ("absent", 1)] == [
+        (miss.reason, miss.calls) for miss in recorded.of(Miss)
+    ]
     assert 2 == sum(hit.calls for hit in recorded.of(Hit))
+
+
+def test_hold_that_the_authority_lost(gcache: GCache, remote: SyncLayer, side: Any) -> None:
+    """A hold of this process stands here whatever the authority knows of it."""
+    rows = Rows()
+    users = many(side, gcache, rows, track_for_invalidation=True)
+    with gcache.enable():
+        side.do(gcache, "invalidate", "user_id", 1, 5_000)
+        remote.stored.clear()
+        users([1])
+
+    assert [] == remote.entries()
+
+
+def test_epoch_that_stands(gcache: GCache, remote: SyncLayer, side: Any) -> None:
+    """Where an epoch stands none is planted, and the entry gets that one."""
+    rows = Rows()
+    users = many(side, gcache, rows, track_for_invalidation=True)
+    with gcache.enable():
+        users([1])
+        remote.stored = {key: kept for key, kept in remote.stored.items() if key.endswith("#epoch")}
+        users([1])
+
+        assert {1: "1.1"} == users([1])
+    assert 1 == len(remote.asked("add"))
 
 
 def test_hold_as_epoch(gcache: GCache, remote: SyncLayer, side: Any) -> None:

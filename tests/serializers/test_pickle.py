@@ -556,6 +556,7 @@ def test_one_dump_leaves_nothing_to_the_next(plain: PickleSerializer) -> None:
     with pytest.raises(SerializationError):
         plain.dump([value, threading.Lock()])
     again = plain.dump(value)
+    assert pickle.dumps(1, 5) == plain.dump(1)
     plain.dump([str(number) for number in range(100_000)])
 
     assert [first] * 2 == [again, plain.dump(value)]
