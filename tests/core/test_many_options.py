@@ -15,7 +15,7 @@ from gcache import (
 )
 from tests.core.layers import SyncLayer
 from tests.core.many import Rows, many
-from tests.core.stage import AsyncSide, Clock, Recorded
+from tests.core.stage import AsyncSide, Clock, Recorded, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,8 @@ class TestOptions:
 
         @gcache.cached_many("user_id", ids_arg="user_ids", isolate="copy")
         async def get_users(user_ids: list[int]) -> dict[int, list[str]]:
-            await asyncio.sleep(0)
+            while not waiting(gcache):
+                await asyncio.sleep(0)
             return {each: ["kept"] for each in user_ids}
 
         async def play() -> Any:
