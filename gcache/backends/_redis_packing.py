@@ -92,9 +92,12 @@ def arrived(connection: Any, most: int) -> tuple[list[Any], Any]:
         return replies, None
     while len(replies) < most:
         reply = gets()
+        if type(reply) is bytes:
+            replies.append(reply)
+            continue
         if isinstance(reply, list):  # no write is answered by one
             return replies, tell(reply)
-        if reply is not None and not isinstance(reply, bytes | Exception):
+        if reply is not None and not isinstance(reply, Exception):
             break
         replies.append(reply)
     return replies, None

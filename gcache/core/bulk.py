@@ -82,7 +82,7 @@ class Bulk:
             return visits
         stored = dict(zip(names, outcome.value, strict=False))
         epochs: Sequence[bytes | None] = outcome.value[len(names) :]
-        values.update(self._wire.plain_all(party.use_case, tier, stored, epochs))
+        self._wire.plain_all(party.use_case, tier, stored, epochs, values)
         left = [place for place, name in enumerate(names) if name not in values]
         missing: list[Visit] = []
         for place, visit in zip(left, party.visits(left), strict=True):

@@ -76,7 +76,8 @@ def sealing(identity: str) -> Callable[[str, bytes, float, float, bytes | None, 
 
     To make one for each of many entries takes as long as to check it.
     """
-    serializer, pack = identity.encode(), _HEAD.pack
+    serializer = identity.encode()
+    size, pack = len(serializer), _HEAD.pack
 
     def sealed(
         key: str,
@@ -89,8 +90,9 @@ def sealing(identity: str) -> Callable[[str, bytes, float, float, bytes | None, 
         kind: bool,
     ) -> bytes:
         name, epoch = key.encode(), epoch or b""
-        sizes = len(epoch), len(serializer)
-        head = pack(_MAGIC, _VERSION, *sizes, kind, crc32(name), began, expires, load_sec, stale_sec)
+        head = pack(
+            _MAGIC, _VERSION, len(epoch), size, kind, crc32(name), began, expires, load_sec, stale_sec
+        )
         body = epoch + serializer + payload
         return head + _check(name, head, body, 0) + body
 

@@ -84,12 +84,13 @@ class Wire:
         tier: Tier,
         stored: Mapping[str, bytes | None],
         epochs: Sequence[bytes | None],
-    ) -> dict[str, Any]:
-        """Return the values in `stored`, by key, about which nothing is special, as `plain` does.
+        values: dict[str, Any],
+    ) -> None:
+        """Put into `values` those in `stored` about which nothing is special, as `plain` returns one.
 
         Of tracked entries there are the `epochs` that stand, in the same order, of others none.
         """
-        serializer, clock, values = use_case.serializer, self._clock, dict[str, Any]()
+        serializer, clock = use_case.serializer, self._clock
         load, identity, loads = serializer.load, serializer.identity, use_case.tally(tier.name).loads
         for (name, data), epoch in zip(stored.items(), epochs or repeat(None), strict=False):
             if data is None or (epochs and standing(epoch) != "epoch"):
@@ -103,7 +104,6 @@ class Wire:
                     values[name] = value
             except Exception:  # whoever unpacks it will say what is wrong
                 continue
-        return values
 
     def unpack(
         self, call: Call, tier: Tier, data: bytes, generation: Generation

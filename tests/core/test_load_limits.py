@@ -385,14 +385,14 @@ class TestSoft:
 
 class TestBesideMany:
     def test_not_for_ever(self, make_gcache: Callable[..., GCache]) -> None:
-        """A load of many that lasts too long for those who wait for one of its ids counts as late no longer."""
+        """A load of many that lasted too long for those who waited for one of its ids is late no more."""
         gcache, gate, begun = make_gcache(cache_config_provider=HARD), threading.Event(), threading.Event()
 
         @gcache.cached_many("user_id", ids_arg="user_ids", use_case="GetUser")
         def get_users(user_ids: list[int]) -> dict[int, str]:
             begun.set()
             assert gate.wait(PATIENCE_SEC)
-            return {each: "of many" for each in user_ids}
+            return dict.fromkeys(user_ids, "of many")
 
         @gcache.cached("user_id", id_arg="user_id", use_case="GetUser")
         def get_user(user_id: int) -> str:
