@@ -42,7 +42,10 @@ class Routes:
 
         The generation is taken before anything is looked at, see Generations.
         """
-        policy = await self.policies.of(runtime, call.use_case, call.key)
+        use_case = call.use_case
+        policy = use_case.policy
+        if self._clock() >= use_case.policy_due:
+            policy = await self.policies.of(runtime, use_case, call.key)
         return self.under(policy, call)
 
     def under(self, policy: Policy | None, call: Call) -> Visit | str:
@@ -64,6 +67,27 @@ class Routes:
             elif self._generations.holds and self._generations.held(entity, self._clock()):
                 visit.unwritable, visit.reason = True, "held"
         return visit
+
+    def short(self, call: Call) -> Visit | None:
+        """Return a visit of the only layer, out of process, if a hit there needs nothing else.
+
+        None leaves it to `of`, which says what the matter is. The generation is taken first, as there.
+        """
+        use_case = call.use_case
+        policy = use_case.policy
+        if policy is None or self._clock() >= use_case.policy_due:
+            return None
+        tier = policy.short
+        if tier is None or not tier.is_sound:
+            return None
+        if not use_case.tracked:
+            return Visit(call, policy.all, None, self._generations.of(None), policy.config)
+        try:
+            entity = self._entity_of(call)
+        except Exception:  # the builder's own
+            return None
+        visit = Visit(call, policy.all, entity, self._generations.of(entity), policy.config)
+        return None if self._pending.debts or self._generations.holds else visit
 
     def _entity_of(self, call: Call) -> str:
         """Return the string of the epoch that a tracked call's entries go by."""

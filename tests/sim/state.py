@@ -33,6 +33,7 @@ from gcache.core.entries import Entry, Generation, Kept
 from gcache.core.envelope import Unreadable, open_sealed
 from gcache.core.epochs import standing
 from gcache.core.flights import Flight, Flights, Leading, Ticket
+from gcache.core.flights import Landing as FlightsLanding
 from gcache.core.keeping import Saying
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
@@ -213,6 +214,8 @@ class _Describer:
         if kind is Ticket:
             landed = thing._flights._landed.get(thing.key)
             return thing.key, landed is not None and landed.landing > thing._since
+        if kind is FlightsLanding:
+            return self._landed_since(thing)
         if kind is list or isinstance(thing, tuple):
             return tuple([self._of(part) for part in thing])
         if kind is dict:
@@ -226,6 +229,15 @@ class _Describer:
         if isinstance(thing, BaseException):
             return kind.__name__, thing.args
         raise TypeError(f"Say in {__name__} how the state of a {kind.__qualname__} is described.")
+
+    def _landed_since(self, landing: FlightsLanding) -> object:
+        """Return the keys of which something has landed, or was forgotten, and what of it still serves."""
+        keys: set[str] = set()
+        ahead: FlightsLanding | None = landing
+        while ahead is not None and ahead.following is not None:
+            keys.update(() if ahead.flights is None else ahead.flights)
+            ahead = ahead.following
+        return tuple([(key, self._of(landing.last_of(key))) for key in sorted(keys)])
 
     def _object(self, thing: object, fields: tuple[str, ...]) -> object:
         number = self._numbers.get(id(thing))
