@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -23,14 +22,14 @@ class Batches:
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Values]]) -> None:
         self._read = read
         self._is_busy = False
-        self._waiting: deque[tuple[Sequence[str], asyncio.Future[Values]]] = deque()
+        self._waiting: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
         self._tasks: set[asyncio.Task[bool]] = set()
 
     def read(self, keys: Sequence[str]) -> Awaitable[Values]:
         """Return what brings what is stored under each of `keys`, in their order."""
         if not self._is_busy:
             return self._read_alone(keys)
-        future: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Values] = asyncio.Future()
         self._waiting.append((keys, future))
         return future
 
@@ -59,13 +58,14 @@ class Batches:
 
     def _next(self) -> list[tuple[Sequence[str], asyncio.Future[Values]]]:
         """Take from those who wait as many as fit into one read."""
-        batch: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
+        batch = [(keys, future) for keys, future in self._waiting if not future.done()]
+        self._waiting = []
         count = 0
-        while self._waiting and count < MOST_KEYS:
-            keys, future = self._waiting.popleft()
-            if not future.done():
-                batch.append((keys, future))
-                count += len(keys)
+        for place, (keys, _) in enumerate(batch):
+            if count >= MOST_KEYS:
+                self._waiting = batch[place:]
+                return batch[:place]
+            count += len(keys)
         return batch
 
     async def _read_together(self) -> bool:
@@ -87,9 +87,9 @@ class Batches:
             if not is_ours:
                 raise
         else:
-            place = 0
+            end = 0
             for keys, future in batch:
+                begin, end = end, end + len(keys)
                 if not future.done():
-                    future.set_result(values[place : place + len(keys)])
-                place += len(keys)
+                    future.set_result(values[begin:end])
         return True

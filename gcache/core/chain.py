@@ -17,6 +17,7 @@ from gcache.core.renewing import Renewing
 from gcache.core.runtime import Outcome
 from gcache.core.shadows import Shadows
 from gcache.core.storing import Storing
+from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from gcache.core.runtime import Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.visit import Call, Visit
+    from gcache.core.visit import Call
     from gcache.core.wire import Wire
 
 
@@ -56,6 +57,7 @@ class Chain:
         self.removal = removal
         self.shadows = Shadows(around, authority)
         self._authority = authority
+        self._wire = wire
         self._lookup = Lookup(around, wire)
         self._storing = Storing(around, wire)
         self._loading = Loading(around, flights, self._storing, Leases(around, self._lookup), authority)
@@ -71,19 +73,21 @@ class Chain:
 
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Return the value of the call from the nearest layer that has it, else from the source."""
-        visit = self.routes.short(call)
-        if visit is None:
+        began = self._clock()
+        short = self.routes.short(call, began)
+        if short is None:
             return await self._read(runtime, call)
-        tier, landing, began = visit.steps[0].tier, self.flights.next, self._clock()
-        turn = tier.turn
+        tier, entity, generation, policy = short
+        turn, landing = tier.turn, self.flights.next
         try:
-            values = await tier.begin_get(runtime, visit.keys)
-            value = self._lookup.plain(visit, tier, values, began)
+            values = await tier.begin_get(runtime, (call.name,) if entity is None else (call.name, entity))
+            value = self._wire.plain(call, tier, values, began)
             if value is not MISSING:
                 return Outcome(value)
             outcome: Outcome[Any] = Outcome(values)
         except Exception as error:  # the layer's own
             outcome = Outcome(error=error)
+        visit = Visit(call, policy.all, entity, generation, policy.config)
         ticket = self.flights.enter_late(call.name, landing)
         try:
             found = self._lookup.ended(visit, tier, turn, began, outcome)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gcache.core.keys import UrnKeyBuilder
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
+    from gcache.core.entries import Generation
     from gcache.core.generations import Generations
     from gcache.core.pending import Pending
     from gcache.core.policies import Policies
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from gcache.core.protocols import KeyBuilder
     from gcache.core.runtime import Runtime
     from gcache.core.surroundings import Surroundings
+    from gcache.core.tiers import Tier
     from gcache.core.visit import Call
+
+    Short: TypeAlias = tuple[Tier, str | None, Generation, Policy]
 
 
 class Routes:
@@ -68,26 +72,25 @@ class Routes:
                 visit.unwritable, visit.reason = True, "held"
         return visit
 
-    def short(self, call: Call) -> Visit | None:
-        """Return a visit of the only layer, out of process, if a hit there needs nothing else.
+    def short(self, call: Call, now: float) -> Short | None:
+        """Return the only layer, if a hit there needs nothing else, and what it is to be visited with.
 
         None leaves it to `of`, which says what the matter is. The generation is taken first, as there.
         """
         use_case = call.use_case
         policy = use_case.policy
-        if policy is None or self._clock() >= use_case.policy_due:
-            return None
-        tier = policy.short
-        if tier is None or not tier.is_sound:
+        if policy is None or policy.short is None or now >= use_case.policy_due or not policy.short.is_sound:
             return None
         if not use_case.tracked:
-            return Visit(call, policy.all, None, self._generations.of(None), policy.config)
+            return policy.short, None, self._generations.of(None), policy
         try:
-            entity = self._entity_of(call)
+            entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
         except Exception:  # the builder's own
             return None
-        visit = Visit(call, policy.all, entity, self._generations.of(entity), policy.config)
-        return None if self._pending.debts or self._generations.holds else visit
+        generation = self._generations.live(entity) or self._generations.of(entity)
+        if self._pending.debts or self._generations.holds:
+            return None
+        return policy.short, entity, generation, policy
 
     def _entity_of(self, call: Call) -> str:
         """Return the string of the epoch that a tracked call's entries go by."""

@@ -189,8 +189,11 @@ class Tier:
         operations: dict[Verb, Operation[..., Any]] = {}
         missing: list[str] = []
         for verb in _VERBS:
-            blocking, awaitable = getattr(layer, verb, None), getattr(layer, f"a{verb}", None)
+            blocking: Any = getattr(layer, verb, None)
+            awaitable: Any = getattr(layer, f"a{verb}", None)
             limit = None if verb == "clear" else self._limit
+            if (begins := getattr(awaitable, "begins", None)) is not None:
+                awaitable = begins.__get__(awaitable.__self__)
             if blocking is not None or awaitable is not None:
                 operations[verb] = Operation(blocking, awaitable, self.in_process, limit)
             elif verb not in _OPTIONAL:

@@ -18,7 +18,9 @@ _match_run = re.compile(
     rb")*+\.?+"
 ).match
 
-_STACK_GLOBAL = 0x93
+STACK_GLOBAL = 0x93
+"""A pickle without this byte, once checked, names nothing: it is made of built-in types only."""
+
 _SIZE_BYTES = {b"X": 4, b"B": 4, b"\x8b": 4, b"\x8d": 8, b"\x8e": 8, b"\x96": 8}
 
 
@@ -45,8 +47,3 @@ def _skip_long(data: bytes, position: int) -> int:
     if end > len(data):
         raise UnpicklingError("This pickle is cut off.")
     return end
-
-
-def can_name(data: bytes) -> bool:
-    """Tell whether `data`, once checked, may name anything. If not, it is made of built-in types only."""
-    return _STACK_GLOBAL in data

@@ -271,7 +271,7 @@ def _load_of(known: _KnownClasses) -> Callable[[bytes], Any]:
 
     def load(data: bytes) -> Any:
         _opcodes.check(data)
-        if _opcodes.can_name(data):
+        if _opcodes.STACK_GLOBAL in data:
             return Unpickler(io.BytesIO(data)).load()
         return pickle.loads(data)
 
