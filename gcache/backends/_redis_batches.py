@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 Values: TypeAlias = Sequence[bytes | None]
+Waiting: TypeAlias = tuple[Sequence[str], asyncio.Future[Values]]
 
 MOST_KEYS = 512
 
@@ -22,7 +23,7 @@ class Batches:
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Values]]) -> None:
         self._read = read
         self._is_busy = False
-        self._waiting: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
+        self._waiting: list[Waiting] = []
         self._tasks: set[asyncio.Task[bool]] = set()
 
     def read(self, keys: Sequence[str]) -> Awaitable[Values]:
@@ -56,29 +57,31 @@ class Batches:
         if task.cancelled() or task.exception() is not None or task.result():
             self._begin(task.get_loop())
 
-    def _next(self) -> list[tuple[Sequence[str], asyncio.Future[Values]]]:
-        """Take from those who wait as many as fit into one read."""
-        batch = [(keys, future) for keys, future in self._waiting if not future.done()]
+    def _next(self) -> tuple[list[str], list[Waiting]]:
+        """Take from those who wait as many as fit into one read, with what they ask for."""
+        batch = [waiting for waiting in self._waiting if not waiting[1].done()]
         self._waiting = []
-        count = 0
-        for place, (keys, _) in enumerate(batch):
-            if count >= MOST_KEYS:
-                self._waiting = batch[place:]
-                return batch[:place]
-            count += len(keys)
-        return batch
+        names = [name for keys, _ in batch for name in keys]
+        if len(names) > MOST_KEYS:
+            count = place = 0
+            while count < MOST_KEYS:
+                count += len(batch[place][0])
+                place += 1
+            self._waiting = batch[place:]
+            del names[count:], batch[place:]
+        return names, batch
 
     async def _read_together(self) -> bool:
         """Read for those who wait, and tell whether there was anybody.
 
         Those who wake up may ask for more, so that after this read, too, nobody goes alone.
         """
-        batch = self._next()
+        names, batch = self._next()
         if not batch:
             self._is_busy = False
             return False
         try:
-            values = await self._read([key for keys, _ in batch for key in keys])
+            values = await self._read(names)
         except BaseException as error:
             is_ours = isinstance(error, Exception)
             for _, future in batch:

@@ -77,8 +77,8 @@ class Chain:
         short = self.routes.short(call, began)
         if short is None:
             return await self._read(runtime, call)
-        tier, entity, generation, policy = short
-        turn, landing = tier.turn, self.flights.next
+        policy, turn, entity, generation = short
+        tier, landing = policy.all[0].tier, self.flights.next
         try:
             values = await tier.begin_get(runtime, (call.name,) if entity is None else (call.name, entity))
             value = self._wire.plain(call, tier, values, began)

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from gcache.core.protocols import KeyBuilder
     from gcache.core.runtime import Runtime
     from gcache.core.surroundings import Surroundings
-    from gcache.core.tiers import Tier
     from gcache.core.visit import Call
 
-    Short: TypeAlias = tuple[Tier, str | None, Generation, Policy]
+    Short: TypeAlias = tuple[Policy, int, str | None, Generation]
 
 
 class Routes:
@@ -73,16 +72,22 @@ class Routes:
         return visit
 
     def short(self, call: Call, now: float) -> Short | None:
-        """Return the only layer, if a hit there needs nothing else, and what it is to be visited with.
+        """Return the policy, if a hit in its only layer needs nothing else, and the turn of that's breaker.
 
-        None leaves it to `of`, which says what the matter is. The generation is taken first, as there.
+        With them come the entity and its generation, which is taken first, as in `of`. None leaves the
+        call to that, which says what the matter is.
         """
         use_case = call.use_case
         policy = use_case.policy
-        if policy is None or policy.short is None or now >= use_case.policy_due or not policy.short.is_sound:
+        if policy is None or policy.short is None or now >= use_case.policy_due:
             return None
+        breaker, turn = policy.short.breaker, 0
+        if breaker is not None:
+            if breaker.is_marked:
+                return None
+            turn = breaker.turn
         if not use_case.tracked:
-            return policy.short, None, self._generations.of(None), policy
+            return policy, turn, None, self._generations.of(None)
         try:
             entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
         except Exception:  # the builder's own
@@ -90,7 +95,7 @@ class Routes:
         generation = self._generations.live(entity) or self._generations.of(entity)
         if self._pending.debts or self._generations.holds:
             return None
-        return policy.short, entity, generation, policy
+        return policy, turn, entity, generation
 
     def _entity_of(self, call: Call) -> str:
         """Return the string of the epoch that a tracked call's entries go by."""

@@ -94,16 +94,6 @@ class Tier:
         """Have the layer read `keys`. An answer that is not one value for each key is a failure, too."""
         return self._watched(runtime, "get", (keys,), insists)
 
-    @property
-    def is_sound(self) -> bool:
-        """Whether the last that was asked of the layer went well, as far as anybody keeps an eye on it."""
-        return self.breaker is None or not (self.breaker.is_marked or self.breaker.is_open)
-
-    @property
-    def turn(self) -> int:
-        """The breaker's turn now, for `ended`."""
-        return 0 if self.breaker is None else self.breaker.turn
-
     def begin_get(self, runtime: Runtime, keys: Sequence[str]) -> Awaitable[Sequence[Any]]:
         """Have a sound layer read `keys`. What it raises, and an answer to be checked, are for `ended`."""
         return runtime.begin((self._operations or self._made())["get"], keys)

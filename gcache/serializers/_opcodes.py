@@ -9,10 +9,11 @@ _SHORT_BODIES = b"|".join(re.escape(bytes([size])) + b".{%d}" % size for size in
 
 # What protocol 5 writes for plain containers and scalars, for STACK_GLOBAL, REDUCE and BUILD, and for
 # what refers to an earlier object.
+_ALONE = rb"[N\x88\x89\](}aesut)\x85\x86\x87\x8f\x90\x91\x93\x94Rb01]"  # these have no argument
 _match_run = re.compile(
     rb"(?:\x80\x05)?+(?s:"
-    rb"\x8c(?:" + _SHORT_BODIES + rb")\x94?+"  # most are short strings, to be referred to later
-    rb"|[N\x88\x89\](}aesut)\x85\x86\x87\x8f\x90\x91\x93\x94Rb01]++"  # these have no argument
+    rb"\x8c(?:" + _SHORT_BODIES + rb")" + _ALONE + rb"*+"  # most are short strings, to be referred to later
+    rb"|" + _ALONE + rb"++"
     rb"|[Kh].|M.{2}|[Jj].{4}|[G\x95].{8}"  # these have one of fixed size
     rb"|[C\x8a](?:" + _SHORT_BODIES + rb")"  # and these, as the first, a size of one byte and so many bytes
     rb")*+\.?+"
