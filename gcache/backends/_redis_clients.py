@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -142,6 +142,10 @@ class Shared:
             return self._lane
 
 
+async def _nothing() -> Sequence[bytes | None]:
+    return []
+
+
 class _Latest(threading.local):
     """The lane that this thread used last, for the loop that it ran, as long as there are both."""
 
@@ -158,11 +162,16 @@ class PerLoop:
         self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncLane] = WeakKeyDictionary()
         self._latest = _Latest()
 
+    def read(self, keys: Sequence[str]) -> Awaitable[Sequence[bytes | None]]:
+        """Return what brings what is stored under each of `keys`, in their order."""
+        latest = self._latest
+        if latest.loop() is not asyncio.get_running_loop() or (lane := latest.lane()) is None:
+            lane = self.lane()
+        return lane.read(keys) if keys else _nothing()
+
     def lane(self) -> AsyncLane:
         """Return the way to the running loop's client."""
         latest, loop = self._latest, asyncio.get_running_loop()
-        if latest.loop() is loop and (lane := latest.lane()) is not None:
-            return lane
         lane = self._lanes.get(loop)
         if lane is None:
             client = self._make()

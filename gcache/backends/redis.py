@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.backends import _redis_clients as clients
@@ -109,11 +109,8 @@ class AsyncRedisLayer:
     async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         return await self._per_loop.lane().read(keys) if keys else []
 
-    def _begin_get(self, keys: Sequence[str]) -> Awaitable[Sequence[bytes | None]]:
-        """Do what `aget` does, in fewer steps."""
-        return self._per_loop.lane().read(keys) if keys else self.aget(keys)
-
-    aget.begins = _begin_get  # type: ignore[attr-defined]
+    # What does the same in fewer steps, for core.
+    aget.begins = lambda self: self._per_loop.read  # type: ignore[attr-defined]
 
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
         if items:

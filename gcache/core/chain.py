@@ -77,10 +77,10 @@ class Chain:
         short = self.routes.short(call, began)
         if short is None:
             return await self._read(runtime, call)
-        policy, turn, entity, generation = short
+        policy, getting, turn, entity, generation = short
         tier, landing = policy.all[0].tier, self.flights.next
         try:
-            values = await tier.begin_get(runtime, (call.name,) if entity is None else (call.name, entity))
+            values = await runtime.begin(getting, (call.name,) if entity is None else (call.name, entity))
             value = self._wire.plain(call, tier, values, began)
             if value is not MISSING:
                 return Outcome(value)

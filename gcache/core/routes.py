@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gcache.core.keys import UrnKeyBuilder
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gcache.core.entries import Generation
     from gcache.core.generations import Generations
     from gcache.core.pending import Pending
     from gcache.core.policies import Policies
     from gcache.core.policy import Policy, Step
     from gcache.core.protocols import KeyBuilder
-    from gcache.core.runtime import Runtime
+    from gcache.core.runtime import Operation, Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.visit import Call
 
-    Short: TypeAlias = tuple[Policy, int, str | None, Generation]
+    Short: TypeAlias = tuple[Policy, Operation[[Sequence[str]], Sequence[Any]], int, str | None, Generation]
 
 
 class Routes:
@@ -72,22 +74,24 @@ class Routes:
         return visit
 
     def short(self, call: Call, now: float) -> Short | None:
-        """Return the policy, if a hit in its only layer needs nothing else, and the turn of that's breaker.
+        """Return the policy, if a hit in its only layer needs nothing else, and how that one reads.
 
-        With them come the entity and its generation, which is taken first, as in `of`. None leaves the
-        call to that, which says what the matter is.
+        With them come the turn of its breaker, the entity, and its generation, which is taken first, as in
+        `of`. None leaves the call to that, which says what the matter is.
         """
         use_case = call.use_case
         policy = use_case.policy
         if policy is None or policy.short is None or now >= use_case.policy_due:
             return None
-        breaker, turn = policy.short.breaker, 0
+        breaker, getting, turn = policy.short.breaker, policy.short.getting, 0
+        if getting is None:
+            return None
         if breaker is not None:
             if breaker.is_marked:
                 return None
             turn = breaker.turn
         if not use_case.tracked:
-            return policy, turn, None, self._generations.of(None)
+            return policy, getting, turn, None, self._generations.of(None)
         try:
             entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
         except Exception:  # the builder's own
@@ -95,7 +99,7 @@ class Routes:
         generation = self._generations.live(entity) or self._generations.of(entity)
         if self._pending.debts or self._generations.holds:
             return None
-        return policy, turn, entity, generation
+        return policy, getting, turn, entity, generation
 
     def _entity_of(self, call: Call) -> str:
         """Return the string of the epoch that a tracked call's entries go by."""
