@@ -67,6 +67,10 @@ def retired(stored: bytes | None, holder: str, hold_sec: float, now: float) -> t
     return (encoded(left), max(left.values()) - now) if left else (None, 0.0)
 
 
+is_epoch = re.compile(b"%b.{%d}" % (_EPOCH, _EPOCH_SIZE - 1), re.DOTALL).fullmatch
+"""Tell whether bytes under an entity's epoch key are an epoch, as `standing` does. None raises TypeError."""
+
+
 def standing(stored: bytes | None) -> Standing:
     """Tell what an entity's epoch key holds: what nobody of ours has put there is foreign."""
     if stored is None:

@@ -2,13 +2,14 @@
 
 Everybody who goes past the in-process layer takes a ticket first. Of those who want to load, one flies
 and the others wait for it. A flight that has landed still serves those whose tickets are older: they
-looked before its entry was written, and would load again what was just loaded.
+looked before its entry was written, and would load again what was just loaded. Who most likely finds what
+it looks for only remembers the landing to come, and takes its ticket if it finds nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,33 @@ class Flight:
             wake()
 
 
+class Landing:
+    """A landing to come. Once it has come, `flights` are what landed by key, and it leads to the next one.
+
+    Without a flight the key is one that was forgotten; no `flights` at all say that all keys were. Nobody
+    holds on to a landing but those who look since before it, and it goes when the last of them has looked.
+    """
+
+    __slots__ = ("flights", "following")
+
+    flights: Mapping[str, Flight | None] | None
+    following: Landing | None
+
+    def __init__(self) -> None:
+        self.following = None
+
+    def last_of(self, key: str) -> Flight | None:
+        """Return the last flight of `key` that has landed here or later, if it still serves."""
+        flight, landing = None, self
+        while (following := landing.following) is not None:
+            if landing.flights is None:
+                flight = None
+            elif key in landing.flights:
+                flight = landing.flights[key]
+            landing = following
+        return flight
+
+
 class Ticket:
     """One caller's interest in one key, from before it looks until it has its value."""
 
@@ -119,7 +147,8 @@ class Flights:
 
     `travellers` are how many are interested in each key, and `under_way` its flights, by generation. The last
     flight of a key that landed is kept for as long as somebody travels who may have looked before that. No
-    flight stays without a traveller: a signal handler may raise anywhere, so that nobody takes it out.
+    flight stays without a traveller: a signal handler may raise anywhere, so that nobody takes it out. `next`
+    is the landing to come, for those who look without a ticket.
 
     Under the lock objects are made and let go of, and a finalizer that then runs may come back here.
     """
@@ -130,11 +159,22 @@ class Flights:
         self.under_way: dict[str, dict[Hashable, Flight]] = {}
         self.landed: dict[str, Flight] = {}
         self.landings = 0
+        self.next = Landing()
 
     def enter(self, key: str) -> Ticket:
         """Return a ticket for `key`, to be handed in."""
         with self.lock:
             return self.ticket(key)
+
+    def enter_late(self, key: str, landing: Landing) -> Ticket:
+        """Return a ticket for `key` as of when `landing` was the next, to be handed in."""
+        with self.lock:
+            ticket = self.ticket(key)
+            flight = landing.last_of(key)
+            if flight is None:
+                return ticket
+            self.landed[key] = flight
+            return Ticket(self, key, flight.landing - 1)
 
     def ticket(self, key: str) -> Ticket:
         """Do what `enter` does, under the lock."""
@@ -185,6 +225,7 @@ class Flights:
             self.landed[key] = flight
         else:
             self.landed.pop(key, None)
+        self.note({key: flight if flight.outcome is not None else None})
 
     def forget(self, key: str) -> None:
         """Let nobody join what is under way for `key`, nor keep what it brings."""
@@ -192,11 +233,21 @@ class Flights:
             for generation, flight in self.under_way.pop(key, {}).items():
                 flight.part(key, generation).is_void = True
             self.landed.pop(key, None)
+            self.note({key: None})
 
     def forget_all(self) -> None:
         """Let nobody join anything that is under way."""
         for key in (*self.under_way, *self.landed):
             self.forget(key)
+        with self.lock:
+            self.note(None)
+
+    def note(self, flights: Mapping[str, Flight | None] | None) -> None:
+        """Have the next landing come, under the lock. A finalizer may come in between with another one."""
+        following = Landing()
+        landing, self.next = self.next, following
+        landing.flights = flights
+        landing.following = following
 
     def after_fork(self) -> None:
         """Forget the parent's flights: their leaders are not in this process."""

@@ -26,6 +26,8 @@ class Generations:
         self._lock = threading.RLock()
         self._is_making = False
         self._live: WeakValueDictionary[str, Generation] = WeakValueDictionary()
+        self.live = self._live.get
+        """Return the live generation of an entity, if something refers to it."""
         self._recent: deque[Generation] = deque(maxlen=_RECENT)
         self.holds: dict[str, dict[str, float]] = {}
         self._untracked = Generation()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gcache.core.flights import Flight, may_wait
@@ -43,6 +43,28 @@ class JointFlight(Flight):
         """Tell whether nobody is to keep what this brings for `key`."""
         part = self.parts.get(key)
         return part is not None and part.is_void
+
+
+class _Landed(Mapping[str, "Flight | None"]):
+    """What has landed with a load, for those who look without a ticket. Few ask for any of its keys."""
+
+    def __init__(self, joint: JointFlight) -> None:
+        self._joint = joint
+        self._aboard = joint.aboard
+
+    def __getitem__(self, key: str) -> Flight | None:
+        generation, joint = self._aboard[key], self._joint
+        if joint.brought is None or joint.is_void_for(key):
+            return None
+        part = joint.part(key, generation)
+        part.landing = joint.landing
+        return part
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._aboard)
+
+    def __len__(self) -> int:
+        return len(self._aboard)
 
 
 class Tickets:
@@ -95,6 +117,7 @@ class Tickets:
         with self._flights.lock:
             for key in absent:
                 self._take_out(joint, key, joint.aboard.pop(key, None))
+                self._flights.note({key: None})
             joint.brought = brought
             parts = tuple(joint.parts.items())
         for key, part in parts:
@@ -109,13 +132,15 @@ class Tickets:
         """
         flights = self._flights
         with flights.lock:
-            flights.landings += 1
+            joint.landing = flights.landings = flights.landings + 1
             under_way, travellers, landed = flights.under_way, flights.travellers, flights.landed
             for key, generation in joint.aboard.items():
                 if travellers.get(key) == 1 and key not in landed:
                     under_way.pop(key, None)  # nobody but the caller has to do with it
                 else:
                     self._take_out(joint, key, generation)
+            if joint.aboard:
+                flights.note(_Landed(joint))
             joint.aboard = {}
         for part in joint.parts.values():
             part.land(None)

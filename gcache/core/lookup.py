@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from gcache.core import epochs
 from gcache.core.entries import Kept, is_alive
-from gcache.core.missing import MISSING
 from gcache.core.staleness import Stale
 from gcache.errors import LayerSkipped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gcache.core.entries import Entry
     from gcache.core.runtime import Outcome, Runtime
     from gcache.core.surroundings import Surroundings
@@ -67,22 +64,6 @@ class Lookup:
         began = self._clock()
         outcome = await tier.get(runtime, visit.keys)
         return self._note(visit, tier, outcome, self._clock() - began)
-
-    def plain(self, visit: Visit, tier: Tier, values: Sequence[Any], began: float) -> Any:
-        """Return the value of a hit as most are, and count it with its read; MISSING for all else."""
-        ended = self._clock()
-        if visit.epoch_key is None:
-            [stored], epoch = values, None
-        else:
-            stored, epoch = values
-            if epochs.standing(epoch) != "epoch":
-                return MISSING
-        tally = visit.call.use_case.tally(tier.name)
-        value = self._wire.plain(visit.call, tally, stored, epoch)
-        if value is not MISSING:
-            tally.reads.append(ended - began)
-            tally.hits += 1.0
-        return value
 
     def ended(self, visit: Visit, tier: Tier, turn: int, began: float, outcome: Outcome[Any]) -> Kept | None:
         """Return what a read brought that nobody has looked at yet, if it is an entry that lives."""

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gcache.core.keys import UrnKeyBuilder
 from gcache.core.party import Party
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gcache.core.asked import Asked
+    from gcache.core.entries import Generation
     from gcache.core.generations import Generations
     from gcache.core.pending import Pending
     from gcache.core.policies import Policies
     from gcache.core.policy import Policy, Step
     from gcache.core.protocols import KeyBuilder
-    from gcache.core.runtime import Runtime
+    from gcache.core.runtime import Operation, Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.visit import Call
+
+    Short: TypeAlias = tuple[Policy, Operation[[Sequence[str]], Sequence[Any]], int, str | None, Generation]
 
 
 class Routes:
@@ -46,7 +51,10 @@ class Routes:
 
         The generation is taken before anything is looked at, see Generations.
         """
-        policy = await self.policies.of(runtime, call.use_case, call.key)
+        use_case = call.use_case
+        policy = use_case.policy
+        if self._clock() >= use_case.policy_due:
+            policy = await self.policies.of(runtime, use_case, call.key)
         return self.under(policy, call)
 
     def under(self, policy: Policy | None, call: Call) -> Visit | str:
@@ -68,6 +76,34 @@ class Routes:
             elif self._generations.holds and self._generations.held(entity, self._clock()):
                 visit.unwritable, visit.reason = True, "held"
         return visit
+
+    def short(self, call: Call, now: float) -> Short | None:
+        """Return the policy, if a hit in its only layer needs nothing else, and how that one reads.
+
+        With them come the turn of its breaker, the entity, and its generation, which is taken first, as in
+        `of`. None leaves the call to that, which says what the matter is.
+        """
+        use_case = call.use_case
+        policy = use_case.policy
+        if policy is None or policy.short is None or now >= use_case.policy_due:
+            return None
+        breaker, getting, turn = policy.short.breaker, policy.short.getting, 0
+        if getting is None:
+            return None
+        if breaker is not None:
+            if breaker.is_marked:
+                return None
+            turn = breaker.turn
+        if not use_case.tracked:
+            return policy, getting, turn, None, self._generations.of(None)
+        try:
+            entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
+        except Exception:  # the builder's own
+            return None
+        generation = self._generations.live(entity) or self._generations.of(entity)
+        if self._pending.debts or self._generations.holds:
+            return None
+        return policy, getting, turn, entity, generation
 
     def party(self, policy: Policy | None, asked: Asked) -> Party | None:
         """Return what `under` would for all of many calls, if all go the same way and it is a short one.

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Entry, Generation, Raised
 from gcache.core.envelope import Unreadable, open_sealed, plain_payload, sealing
-from gcache.core.epochs import standing
+from gcache.core.epochs import is_epoch, standing
 from gcache.core.missing import MISSING
 from gcache.core.raised import dumped, loaded
 from gcache.errors import UntrustedType
 
 if TYPE_CHECKING:
     from gcache.core.surroundings import Surroundings
-    from gcache.core.tallies import Tally
     from gcache.core.tiers import Tier
     from gcache.core.use_case import UseCase
     from gcache.core.visit import Call
@@ -64,18 +63,32 @@ class Wire:
         self._recorder.keep_delivering()  # the load may have outlasted who was delivering
         return packed
 
-    def plain(self, call: Call, tally: Tally, data: bytes | None, epoch: bytes | None) -> Any:
-        """Return the value in `data` if nothing about it is special; MISSING for all else."""
-        serializer = call.use_case.serializer
+    def plain(self, call: Call, tier: Tier, stored: Sequence[Any], began: float) -> Any:
+        """Return the value of a hit as most are, and count it with its read; MISSING for all else.
+
+        `stored` is what a read that `began` then brought: the entry and, for a tracked call, the epoch. To
+        look at the envelope is a part of the read.
+        """
+        use_case, clock = call.use_case, self._clock
+        serializer = use_case.serializer
         try:
+            if use_case.tracked:
+                data, epoch = stored
+                if not is_epoch(epoch):
+                    return MISSING
+            else:
+                [data], epoch = stored, None
             payload = plain_payload(data, call.name, serializer.identity, epoch)
             if payload is None:
                 return MISSING
-            started = self._clock()
+            started = clock()
             value = serializer.load(payload)
         except Exception:  # whoever unpacks it will say what is wrong
             return MISSING
-        tally.loads.append(self._clock() - started)
+        tally = use_case.tallies.get(tier.name) or use_case.tally(tier.name)
+        tally.reads.append(started - began)
+        tally.loads.append(clock() - started)
+        tally.hits += 1.0
         return value
 
     def plain_all(

@@ -9,32 +9,30 @@ _SHORT_BODIES = b"|".join(re.escape(bytes([size])) + b".{%d}" % size for size in
 
 # What protocol 5 writes for plain containers and scalars, for STACK_GLOBAL, REDUCE and BUILD, and for
 # what refers to an earlier object.
-_run = re.compile(
+_ALONE = rb"[N\x88\x89\](}aesut)\x85\x86\x87\x8f\x90\x91\x93\x94Rb01]"  # these have no argument
+match_run = re.compile(
     rb"(?:\x80\x05)?+(?s:"
-    rb"\x8c(?:" + _SHORT_BODIES + rb")\x94?+"  # most are short strings, to be referred to later
-    rb"|[N\x88\x89\](}aesut)\x85\x86\x87\x8f\x90\x91\x93\x94Rb01]++"  # these have no argument
+    rb"\x8c(?:" + _SHORT_BODIES + rb")" + _ALONE + rb"*+"  # most are short strings, to be referred to later
+    rb"|" + _ALONE + rb"++"
     rb"|[Kh].|M.{2}|[Jj].{4}|[G\x95].{8}"  # these have one of fixed size
     rb"|[C\x8a](?:" + _SHORT_BODIES + rb")"  # and these, as the first, a size of one byte and so many bytes
     rb")*+\.?+"
-)
-_match_run = _run.match
-is_short = _run.fullmatch
-"""Returns something for what `check` lets pass, if nothing in it is long."""
+).match
 
 STACK_GLOBAL = 0x93
-"""What a checked pickle cannot name anything without."""
+"""A pickle without this byte, once checked, names nothing: it is made of built-in types only."""
+
 _SIZE_BYTES = {b"X": 4, b"B": 4, b"\x8b": 4, b"\x8d": 8, b"\x8e": 8, b"\x96": 8}
 
 
-def check(data: bytes) -> None:
-    """Raise UnpicklingError unless `data` consists of these instructions, and ends with one.
+def check(data: bytes, position: int = 0) -> None:
+    """Raise UnpicklingError unless `data` consists of these instructions from `position` on.
 
     What is left out can do more than describe data: name things in other ways (GLOBAL, INST, EXT), construct
     in other ways (OBJ, NEWOBJ), ask the application (PERSID, NEXT_BUFFER), or claim gigabytes with ten bytes
     (PUT). The rest of what makes a whole pickle is left to the unpickler.
     """
-    position = 0
-    while run := _match_run(data, position):
+    while run := match_run(data, position):
         if run.end() == len(data):
             return
         position = _skip_long(data, run.end())

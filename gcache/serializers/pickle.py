@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from gcache.errors import GCacheConfigError, SerializationError, UntrustedType
-from gcache.serializers._opcodes import STACK_GLOBAL, check, is_short
+from gcache.serializers import _opcodes
 from gcache.serializers._plain import FACTORIES, PLAIN, Parts, full_name, is_plain, is_trustable
 from gcache.serializers._refusals import distrust_of, indirect, refusal_of, refuse_buffer, unknown
 
@@ -283,9 +283,10 @@ def _load_of(known: _KnownClasses) -> Callable[[bytes], Any]:
                 raise UntrustedType(unknown(f"{module_name}.{global_name}")) from None
 
     def load(data: bytes) -> Any:
-        if not is_short(data):
-            check(data)
-        if STACK_GLOBAL in data:  # if not, it is made of built-in types only
+        position = _opcodes.match_run(data).end()  # type: ignore[union-attr]  # nothing matches, too
+        if position < len(data):
+            _opcodes.check(data, position)
+        if _opcodes.STACK_GLOBAL in data:
             return Unpickler(io.BytesIO(data)).load()
         return pickle.loads(data)
 

@@ -140,6 +140,32 @@ def test_late_many(flights: Flights) -> None:
     assert ["B", "C"] == [brought(flight) for _, flight in early.others]
 
 
+def test_without_a_ticket(flights: Flights) -> None:
+    """Who looks without a ticket is served by a load that lands meanwhile, but for what was forgotten."""
+    one, since = Loader(flights, "abc"), flights.next
+    one.board()
+    flights.forget("c")
+    one.arrive(absent="b")
+    one.end()
+    late = flights.next
+
+    boarded = [flights.enter_late(key, since).board(_UNTRACKED) for key in "abc"]
+
+    assert [(False, "A"), (True, None), (True, None)] == [
+        (is_mine, brought(flight)) for flight, is_mine in boarded
+    ]
+    assert late.last_of("a") is None
+
+
+def test_given_up_without_a_ticket(flights: Flights) -> None:
+    """A load that was given up serves nobody who looks without a ticket."""
+    one, since = Loader(flights, "a"), flights.next
+    one.board()
+    one.end()
+
+    assert flights.enter_late("a", since).board(_UNTRACKED)[1]
+
+
 def test_absent(flights: Flights) -> None:
     """Who waits for a key that the source has nothing for is told so, and whoever boards it next flies."""
     one, single = Loader(flights, "ab"), flights.enter("a")

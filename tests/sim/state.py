@@ -33,6 +33,7 @@ from gcache.core.entries import Entry, Generation, Kept
 from gcache.core.envelope import Unreadable, open_sealed
 from gcache.core.epochs import standing
 from gcache.core.flights import Flight, Flights, Leading, Ticket
+from gcache.core.flights import Landing as FlightsLanding
 from gcache.core.joint import JointFlight, Tickets
 from gcache.core.keeping import Saying
 from gcache.core.key_config import GCacheKeyConfig
@@ -220,6 +221,8 @@ class _Describer:
             return self._interest(thing, thing.key)
         if kind is Tickets:
             return tuple([self._interest(thing, key) for key in thing.keys])
+        if kind is FlightsLanding:
+            return self._landed_since(thing)
         if kind is list or isinstance(thing, tuple):
             return tuple([self._of(part) for part in thing])
         if kind is dict:
@@ -237,6 +240,15 @@ class _Describer:
     def _interest(self, ticket: Ticket | Tickets, key: str) -> tuple[str, bool]:
         landed = ticket._flights.landed.get(key)
         return key, landed is not None and landed.landing > ticket._since
+
+    def _landed_since(self, landing: FlightsLanding) -> object:
+        """Return the keys of which something has landed, or was forgotten, and what of it still serves."""
+        keys: set[str] = set()
+        ahead: FlightsLanding | None = landing
+        while ahead is not None and ahead.following is not None:
+            keys.update(() if ahead.flights is None else ahead.flights)
+            ahead = ahead.following
+        return tuple([(key, self._of(landing.last_of(key))) for key in sorted(keys)])
 
     def _object(self, thing: object, fields: tuple[str, ...]) -> object:
         number = self._numbers.get(id(thing))
