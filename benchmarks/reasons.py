@@ -52,13 +52,13 @@ REASONS: Mapping[str, str] = {
     "1,000 ids at once": (
         "Over a bare socket, with hiredis, BLAKE2b and plain pickle, no Python takes less than 3.1 ms here, "
         "of which 0.15 are the source: the two round trips 1.0, 500 pickles and check sums to write 0.9, to "
-        "read 0.8, keys and commands 0.2. Ours takes 7 on the same machine, and 8.4 if tracked. Of the 4 more, "
-        "0.9 open and load 500 hits (which instructions a pickle has 0.3, the rest of the envelope 0.4, two "
-        "looks at the clock for each figure 0.1), 0.6 dump and seal, 1.0 are a visit and an entry for each "
-        "id that is missing, 0.4 that loads are shared, 0.4 ids that become keys and an answer in their "
-        "order, 0.3 the garbage collector, 0.2 redis-py and the breaker; the rest are lists and dicts in "
-        "between. Tracked, 1,000 epochs more to read cost 0.4, their names and generations 0.3, and whether "
-        "each stands 0.5. No part is large any more: 70 calls for each id have become 34."
+        "read 0.8, keys and commands 0.2. Ours takes 7 on the same machine, and 8.4 if tracked. Of the 4 "
+        "more, 0.9 open and load 500 hits (which instructions a pickle has 0.3, the rest of the envelope "
+        "0.4, two looks at the clock for each figure 0.1), 0.6 dump and seal, 1.0 are a visit and an entry "
+        "for each id that is missing, 0.4 that loads are shared, 0.4 ids that become keys and an answer in "
+        "their order, 0.3 the garbage collector, 0.2 redis-py and the breaker; the rest are lists and dicts "
+        "in between. Tracked, 1,000 epochs more to read cost 0.4, their names and generations 0.3, and "
+        "whether each stands 0.5. No part is large any more: 70 calls for each id have become 34."
     ),
     "hit ratio, Zipf": (
         "The memory layer knows one mark for each entry, and for a while who was evicted; W-TinyLFU counts "
