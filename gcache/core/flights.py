@@ -234,7 +234,7 @@ class Flights:
             self._landed[key] = flight
         else:
             self._landed.pop(key, None)
-        self._note({key: flight if flight.outcome is not None else None})
+        self.note({key: flight if flight.outcome is not None else None})
 
     def retire_all(self, flights: Sequence[tuple[Ticket, Flight]]) -> None:
         """Let flights make room for the next, now that their entries are written."""
@@ -251,16 +251,16 @@ class Flights:
             for flight in self.under_way.pop(key, {}).values():
                 flight.is_void = True
             self._landed.pop(key, None)
-            self._note({key: None})
+            self.note({key: None})
 
     def forget_all(self) -> None:
         """Let nobody join anything that is under way."""
         for key in (*self.under_way, *self._landed):
             self.forget(key)
         with self.lock:
-            self._note(None)
+            self.note(None)
 
-    def _note(self, flights: Mapping[str, Flight | None] | None) -> None:
+    def note(self, flights: Mapping[str, Flight | None] | None) -> None:
         """Have the next landing come, under the lock. A finalizer may come in between with another one."""
         following = Landing()
         landing, self.next = self.next, following
