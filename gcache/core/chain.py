@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gcache.core.authority import Authority
     from gcache.core.entries import Entry, Kept
     from gcache.core.flights import Flights, Ticket
+    from gcache.core.policy import Policy
     from gcache.core.protocols import KeyBuilder
     from gcache.core.removal import Removal
     from gcache.core.routes import Routes
@@ -73,45 +74,46 @@ class Chain:
 
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Return the value of the call from the nearest layer that has it, else from the source."""
-        began = self._clock()
-        short = self.routes.short(call, began)
-        if short is None:
-            return await self._read(runtime, call)
-        policy, getting, turn, entity, generation = short
-        tier, landing = policy.all[0].tier, self.flights.next
+        use_case, began = call.use_case, self._clock()
         try:
-            values = await runtime.begin(getting, (call.name,) if entity is None else (call.name, entity))
-            value = self._wire.plain(call, tier, values, began)
-            if value is not MISSING:
-                return Outcome(value)
-            outcome: Outcome[Any] = Outcome(values)
-        except Exception as error:  # the layer's own
-            outcome = Outcome(error=error)
-        visit = Visit(call, policy.all, entity, generation, policy.config)
-        ticket = self.flights.enter_late(call.name, landing)
-        try:
-            found = self._lookup.ended(visit, tier, turn, began, outcome)
-            return await self._answer(runtime, visit, ticket, found)
-        except Exception as error:  # as in _read
-            self._troubles.broken(call.use_case, error)
-            return await self._bypass(runtime, call, "broken")
-        finally:
-            ticket.hand_in()
-
-    async def _read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
-        """Do what `read` does, whatever the policy, and whatever stands in the way."""
-        try:
-            visit = await self.routes.of(runtime, call)
-            if isinstance(visit, str):
-                return await self._bypass(runtime, call, visit)
-            ticket = self.flights.enter(call.name)
+            policy = use_case.policy
+            if began >= use_case.policy_due:
+                policy = await self.routes.policies.of(runtime, use_case, call.key)
+                began = self._clock()
+            short = None if policy is None else self.routes.short(call, policy)
+            if policy is None or short is None:
+                return await self._read(runtime, call, policy)
+            getting, turn, entity, generation = short
+            tier, landing = policy.all[0].tier, self.flights.next
             try:
-                return await self._answer(runtime, visit, ticket, await self._lookup.look(runtime, visit))
+                values = await runtime.begin(getting, (call.name,) if entity is None else (call.name, entity))
+                value = self._wire.plain(call, tier, values, began)
+                if value is not MISSING:
+                    return Outcome(value)
+                outcome: Outcome[Any] = Outcome(values)
+            except Exception as error:  # the layer's own
+                outcome = Outcome(error=error)
+            visit = Visit(call, policy.all, entity, generation, policy.config)
+            ticket = self.flights.enter_late(call.name, landing)
+            try:
+                found = self._lookup.ended(visit, tier, turn, began, outcome)
+                return await self._answer(runtime, visit, ticket, found)
             finally:
                 ticket.hand_in()
         except Exception as error:  # a part of somebody's own broke its promise: the source still answers
-            self._troubles.broken(call.use_case, error)
+            self._troubles.broken(use_case, error)
             return await self._bypass(runtime, call, "broken")
+
+    async def _read(self, runtime: Runtime, call: Call, policy: Policy | None) -> Outcome[Any]:
+        """Do what `read` does, whatever the policy, and whatever stands in the way."""
+        visit = self.routes.under(policy, call)
+        if isinstance(visit, str):
+            return await self._bypass(runtime, call, visit)
+        ticket = self.flights.enter(call.name)
+        try:
+            return await self._answer(runtime, visit, ticket, await self._lookup.look(runtime, visit))
+        finally:
+            ticket.hand_in()
 
     async def _answer(
         self, runtime: Runtime, visit: Visit, ticket: Ticket, found: Kept | None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gcache.core.surroundings import Surroundings
     from gcache.core.visit import Call
 
-    Short: TypeAlias = tuple[Policy, Operation[[Sequence[str]], Sequence[Any]], int, str | None, Generation]
+    Short: TypeAlias = tuple[Operation[[Sequence[str]], Sequence[Any]], int, str | None, Generation]
 
 
 class Routes:
@@ -51,10 +51,7 @@ class Routes:
 
         The generation is taken before anything is looked at, see Generations.
         """
-        use_case = call.use_case
-        policy = use_case.policy
-        if self._clock() >= use_case.policy_due:
-            policy = await self.policies.of(runtime, use_case, call.key)
+        policy = await self.policies.of(runtime, call.use_case, call.key)
         return self.under(policy, call)
 
     def under(self, policy: Policy | None, call: Call) -> Visit | str:
@@ -77,33 +74,27 @@ class Routes:
                 visit.unwritable, visit.reason = True, "held"
         return visit
 
-    def short(self, call: Call, now: float) -> Short | None:
-        """Return the policy, if a hit in its only layer needs nothing else, and how that one reads.
+    def short(self, call: Call, policy: Policy) -> Short | None:
+        """Return how the only layer reads, if a hit there needs nothing else.
 
-        With them come the turn of its breaker, the entity, and its generation, which is taken first, as in
-        `of`. None leaves the call to that, which says what the matter is.
+        With it come the turn of its breaker, the entity, and its generation, which is taken first, as in
+        `under`. None leaves the call to that, which says what the matter is.
         """
-        use_case = call.use_case
-        policy = use_case.policy
-        if policy is None or policy.short is None or now >= use_case.policy_due:
+        tier = policy.short
+        if tier is None or (getting := tier.getting) is None:
             return None
-        breaker, getting, turn = policy.short.breaker, policy.short.getting, 0
-        if getting is None:
-            return None
+        breaker, turn = tier.breaker, 0
         if breaker is not None:
             if breaker.is_marked:
                 return None
             turn = breaker.turn
-        if not use_case.tracked:
-            return policy, getting, turn, None, self._generations.of(None)
-        try:
-            entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
-        except Exception:  # the builder's own
-            return None
+        if not call.use_case.tracked:
+            return getting, turn, None, self._generations.of(None)
+        entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
         generation = self._generations.live(entity) or self._generations.of(entity)
         if self._pending.debts or self._generations.holds:
             return None
-        return policy, getting, turn, entity, generation
+        return getting, turn, entity, generation
 
     def party(self, policy: Policy | None, asked: Asked) -> Party | None:
         """Return what `under` would for all of many calls, if all go the same way and it is a short one.
