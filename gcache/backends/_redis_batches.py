@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
+from weakref import ref
 
 Values: TypeAlias = Sequence[bytes | None]
+Waiting: TypeAlias = tuple[Sequence[str], asyncio.Future[Values]]
 
 MOST_KEYS = 512
 
@@ -23,14 +24,15 @@ class Batches:
     def __init__(self, read: Callable[[Sequence[str]], Awaitable[Values]]) -> None:
         self._read = read
         self._is_busy = False
-        self._waiting: deque[tuple[Sequence[str], asyncio.Future[Values]]] = deque()
-        self._tasks: set[asyncio.Task[bool]] = set()
+        self._loop: Callable[[], asyncio.AbstractEventLoop | None] = lambda: None
+        self._waiting: list[Waiting] = []
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def read(self, keys: Sequence[str]) -> Awaitable[Values]:
         """Return what brings what is stored under each of `keys`, in their order."""
         if not self._is_busy:
             return self._read_alone(keys)
-        future: asyncio.Future[Values] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Values] = asyncio.Future(loop=self._loop())
         self._waiting.append((keys, future))
         return future
 
@@ -38,6 +40,8 @@ class Batches:
         if self._is_busy:
             return await self.read(keys)
         self._is_busy = True
+        if self._loop() is None:
+            self._loop = ref(asyncio.get_running_loop())
         try:
             return await self._read(keys)
         finally:
@@ -51,45 +55,51 @@ class Batches:
         self._tasks.add(task)
         task.add_done_callback(self._go_on)
 
-    def _go_on(self, task: asyncio.Task[bool]) -> None:
-        """Begin the next read when one is over, also if somebody cancelled it before it began."""
+    def _go_on(self, task: asyncio.Task[None]) -> None:
+        """Begin anew if somebody cancelled the reading, perhaps before it began."""
         self._tasks.discard(task)
-        if task.cancelled() or task.exception() is not None or task.result():
+        if self._is_busy:
             self._begin(task.get_loop())
 
-    def _next(self) -> list[tuple[Sequence[str], asyncio.Future[Values]]]:
-        """Take from those who wait as many as fit into one read."""
-        batch: list[tuple[Sequence[str], asyncio.Future[Values]]] = []
-        count = 0
-        while self._waiting and count < MOST_KEYS:
-            keys, future = self._waiting.popleft()
-            if not future.done():
-                batch.append((keys, future))
-                count += len(keys)
-        return batch
+    def _next(self) -> tuple[list[str], list[Waiting]]:
+        """Take from those who wait as many as fit into one read, with what they ask for."""
+        batch, self._waiting = self._waiting, []
+        if all(future.done() for _, future in batch):  # cancelled, if there is anybody
+            return [], []
+        names = [name for keys, _ in batch for name in keys]
+        if len(names) > MOST_KEYS:
+            count = place = 0
+            while count < MOST_KEYS:
+                count += len(batch[place][0])
+                place += 1
+            self._waiting = batch[place:]
+            del names[count:], batch[place:]
+        return names, batch
 
-    async def _read_together(self) -> bool:
-        """Read for those who wait, and tell whether there was anybody.
+    async def _read_together(self) -> None:
+        """Read for those who wait, as long as there are any.
 
-        Those who wake up may ask for more, so that after this read, too, nobody goes alone.
+        Those who wake up may ask for more, in the one step of the loop that they have after each read, so
+        that after that, too, nobody goes alone.
         """
-        batch = self._next()
-        if not batch:
-            self._is_busy = False
-            return False
-        try:
-            values = await self._read([key for keys, _ in batch for key in keys])
-        except BaseException as error:
-            is_ours = isinstance(error, Exception)
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error if is_ours else ConnectionError("The read was given up."))
-            if not is_ours:
-                raise
-        else:
-            place = 0
-            for keys, future in batch:
-                if not future.done():
-                    future.set_result(values[place : place + len(keys)])
-                place += len(keys)
-        return True
+        while True:
+            names, batch = self._next()
+            if not batch:
+                self._is_busy = False
+                return
+            try:
+                values = await self._read(names)
+            except BaseException as error:
+                is_ours = isinstance(error, Exception)
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error if is_ours else ConnectionError("The read was given up."))
+                if not is_ours:
+                    raise
+            else:
+                end = 0
+                for keys, future in batch:
+                    begin, end = end, end + len(keys)
+                    if not future.done():
+                        future.set_result(values[begin:end])
+            await asyncio.sleep(0)

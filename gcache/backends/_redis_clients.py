@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from gcache.errors import GCacheConfigError, MissingExtra
 
@@ -150,6 +150,17 @@ class Shared:
             return self._lane
 
 
+async def _nothing() -> Sequence[bytes | None]:
+    return []
+
+
+class _Latest(threading.local):
+    """The lane that this thread used last, for the loop that it ran, as long as there are both."""
+
+    loop: Callable[[], asyncio.AbstractEventLoop | None] = staticmethod(lambda: None)
+    lane: Callable[[], AsyncLane | None] = staticmethod(lambda: None)
+
+
 class PerLoop:
     """One client for each event loop. `is_ours` tells our clients from those that a factory keeps."""
 
@@ -157,15 +168,24 @@ class PerLoop:
         self._make = make
         self._is_ours = is_ours
         self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncLane] = WeakKeyDictionary()
+        self._latest = _Latest()
+
+    def read(self, keys: Sequence[str]) -> Awaitable[Sequence[bytes | None]]:
+        """Return what brings what is stored under each of `keys`, in their order."""
+        latest = self._latest
+        if latest.loop() is not asyncio.get_running_loop() or (lane := latest.lane()) is None:
+            lane = self.lane()
+        return lane.read(keys) if keys else _nothing()
 
     def lane(self) -> AsyncLane:
         """Return the way to the running loop's client."""
-        loop = asyncio.get_running_loop()
+        latest, loop = self._latest, asyncio.get_running_loop()
         lane = self._lanes.get(loop)
         if lane is None:
             client = self._make()
             self._take_over(client)
             lane = self._lanes[loop] = _async_lane_to(client, self._is_ours)
+        latest.loop, latest.lane = ref(loop), ref(lane)
         return lane
 
     def close(self) -> None:
@@ -174,10 +194,12 @@ class PerLoop:
             if loop.is_running():
                 asyncio.run_coroutine_threadsafe(lane.aclose(), loop)
         self._lanes.clear()
+        self._latest = _Latest()
 
     async def aclose(self) -> None:
         """Close what this loop used. Clients of other loops can be closed there only, and end with them."""
         lane = self._lanes.pop(asyncio.get_running_loop(), None)
+        self._latest = _Latest()
         if lane is not None:
             await lane.aclose()
 
@@ -189,6 +211,7 @@ class PerLoop:
         for loop, lane in self._by_loop():
             if loop.is_closed():
                 self._lanes.pop(loop, None)
+                self._latest = _Latest()
                 if lane.client is client:
                     forget_connections(client)
 

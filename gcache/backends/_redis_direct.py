@@ -6,7 +6,7 @@ connections of redis-py directly, kept here; everything else goes through the cl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis.exceptions
@@ -97,7 +97,9 @@ class AsyncDirectLane(AsyncLane):
 
     async def _ask(self, connection: Any, packed: Packing, what: Any, count: int) -> list[Any]:
         try:
-            await connection.send_packed_command(packed(connection, what))
+            command = packed(connection, what)
+            if packed is not self._packed or not _sent(connection, command):
+                await connection.send_packed_command(command)
             replies = (
                 [await connection.read_response()] if count == 1 else await _aread_all(connection, count)
             )
@@ -109,6 +111,19 @@ class AsyncDirectLane(AsyncLane):
             raise
         self._idle.append(connection)
         return replies
+
+
+def _sent(connection: Any, command: Iterable[bytes]) -> bool:
+    """Send a read, which is small, and tell whether that could be done at once.
+
+    redis-py makes a task for it, so that it takes no longer than it may; but so does the answer. A connection
+    that is to be opened, or looked after before it is used, is left to it.
+    """
+    writer: Any = getattr(connection, "_writer", None)
+    if writer is None or writer.is_closing() or connection.health_check_interval:
+        return False
+    writer.writelines(command)
+    return True
 
 
 def _read_all(connection: Any, count: int) -> list[Any]:

@@ -65,12 +65,12 @@ def write_packing(client: Any) -> Packing:
 def _joined(writes: Writes) -> Iterable[bytes]:
     """Yield commands, copying no value that is large."""
     words = ["PX", str(writes.ttl_ms), *writes.options]
-    start = b"*%d\r\n$3\r\nSET\r\n$" % (3 + len(words))
+    start = b"*%d\r\n$3\r\nSET\r\n" % (3 + len(words)) + b"$%d\r\n%b\r\n$%d\r\n"
     end = b"\r\n" + "".join([f"${len(word)}\r\n{word}\r\n" for word in words]).encode()
     parts: list[bytes] = []
     for key, value in writes.items.items():
         name = key.encode()
-        parts.append(b"%b%d\r\n%b\r\n$%d\r\n" % (start, len(name), name, len(value)))
+        parts.append(start % (len(name), name, len(value)))
         if len(value) > _LARGE:
             yield b"".join(parts)
             yield value
@@ -94,9 +94,12 @@ def arrived(connection: Any, most: int) -> tuple[list[Any], Any]:
         return replies, None
     while len(replies) < most:
         reply = gets()
+        if type(reply) is bytes:
+            replies.append(reply)
+            continue
         if isinstance(reply, list):  # no write is answered by one
             return replies, tell(reply)
-        if reply is not None and not isinstance(reply, bytes | Exception):
+        if reply is not None and not isinstance(reply, Exception):
             break
         replies.append(reply)
     return replies, None

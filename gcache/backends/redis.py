@@ -110,6 +110,9 @@ class AsyncRedisLayer:
     async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         return await self._per_loop.lane().read(keys) if keys else []
 
+    # What does the same in fewer steps, for core.
+    aget.begins = lambda self: self._per_loop.read  # type: ignore[attr-defined]
+
     async def aput(self, items: Mapping[str, bytes], ttl: float) -> None:
         if items:
             await self._per_loop.lane().write(Writes(items, _milliseconds(ttl), ()))

@@ -39,17 +39,18 @@ class Authority:
             visit.unwritable = True
 
     async def settle_all(self, runtime: Runtime, visits: Sequence[Visit]) -> None:
-        """Do what `settle` does for visits of as many entities, all writable, at once."""
-        self._longest_ttl = max(
-            self._longest_ttl, *(visit.steps[-1].ttl + visit.config.stale_sec for visit in visits)
-        )
+        """Do what `settle` does for visits of as many entities, all writable and of one policy, at once."""
+        longest = max([visit.steps[-1].ttl for visit in visits]) + visits[0].config.stale_sec
+        self._longest_ttl = max(self._longest_ttl, longest)
         absent = [visit for visit in visits if visit.epoch is None]
         if absent:
             await self._plant_all(runtime, absent)
         for visit in visits:
-            if epochs.standing(visit.epoch) in ("absent", "foreign"):
+            stands = epochs.standing(visit.epoch)
+            if stands in ("absent", "foreign"):
                 await self._clear_away(runtime, visit)
-            if epochs.standing(visit.epoch) != "epoch":
+                stands = epochs.standing(visit.epoch)
+            if stands != "epoch":
                 visit.unwritable = True
 
     def expect(self, visit: Visit) -> None:

@@ -41,9 +41,9 @@ class Breaker:
 
     `turn` grows whenever it opens or closes. Whoever begins an operation remembers it and says it at the end,
     so that what began before counts no more. `is_marked` tells whether there was a failure since the last
-    success: only then is there a need to tell of the next one. `clock` is monotonic, in seconds;
-    `chance` returns a number from 0 to below 1. `opened` is called with what is wrong, `closed` with how
-    many seconds it was open; both under a lock, in their order.
+    success, as there was while it is open: only then is there a need to tell of the next one. `clock` is
+    monotonic, in seconds; `chance` returns a number from 0 to below 1. `opened` is called with what is wrong,
+    `closed` with how many seconds it was open; both under a lock, in their order.
     """
 
     def __init__(

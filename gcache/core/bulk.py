@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Raised
 from gcache.core.runtime import Outcome
+from gcache.core.storing import is_barred
 from gcache.errors import EntryTooLarge, LayerSkipped
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
     from gcache.core.entries import Entry, Kept
     from gcache.core.lookup import Lookup
+    from gcache.core.party import Party
     from gcache.core.policy import Step
     from gcache.core.runtime import Runtime
     from gcache.core.storing import Storing
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
+    from gcache.core.use_case import UseCase
     from gcache.core.visit import Visit
     from gcache.core.wire import Wire
 
@@ -69,6 +72,29 @@ class Bulk:
             }
         return found
 
+    async def peruse(self, runtime: Runtime, party: Party, values: dict[str, Any]) -> list[Visit]:
+        """Put into `values` what the layer of a party has; return the visits that it has nothing for."""
+        names, tier = party.names, party.tier
+        outcome = await self._ask(runtime, tier, party.use_case, names + party.entities)
+        if outcome.error is not None:
+            visits = party.visits(range(len(names)))
+            self._troubles.all_gave_up(visits, tier, outcome.error)
+            return visits
+        stored = dict(zip(names, outcome.value, strict=False))
+        epochs: Sequence[bytes | None] = outcome.value[len(names) :]
+        self._wire.plain_all(party.use_case, tier, stored, epochs, values)
+        left = [place for place, name in enumerate(names) if name not in values]
+        missing: list[Visit] = []
+        for place, visit in zip(left, party.visits(left), strict=True):
+            data = outcome.value[place]
+            if epochs or data is not None:
+                kept = self._lookup.heard(visit, tier, data, epochs[place] if epochs else None)
+                if kept is not None and self._counts(visit, kept, tier, 0):
+                    values[visit.call.name] = kept.entry.value
+                    continue
+            missing.append(visit)
+        return missing
+
     async def fill(self, runtime: Runtime, found: Mapping[Visit, Kept]) -> None:
         """Have nearer layers keep what farther ones had."""
         entries: dict[Tier, dict[Visit, Entry]] = {}
@@ -99,28 +125,46 @@ class Bulk:
         a second early, so that there are not as many times as entries.
         """
         for tier in reversed(tiers):
-            by_life: dict[float, dict[Visit, Entry]] = {}
-            passing = _Passing(tier)
-            for visit, entry in entries.items():
-                step = passing.step(visit.steps)
-                if step is None:
-                    continue
+            for life_sec, together in self._by_life(entries, tier, now, is_fill).items():
+                if life_sec > 0:
+                    await self._put(runtime, tier, together, life_sec)
+
+    def _by_life(
+        self, entries: Mapping[Visit, Entry], tier: Tier, now: float, is_fill: bool
+    ) -> dict[float, dict[Visit, Entry]]:
+        """Return what to write to a layer, by how long that is to keep it. Most end as those before."""
+        by_life: dict[float, dict[Visit, Entry]] = {}
+        together: dict[Visit, Entry] = {}
+        passing, ends = _Passing(tier), (0.0, 0.0, 0.0)
+        step, steps = None, None
+        for visit, entry in entries.items():
+            if visit.steps is not steps:
+                steps, step = visit.steps, passing.step(visit.steps)
+            if step is None or is_barred(visit, tier):
+                continue
+            if ends != (step.ttl, entry.expires, visit.shortening) or not visit.shortening:
                 life_sec = self._storing.life_sec(visit, step, entry, now)
                 if is_fill and not tier.in_process and life_sec > 1:
                     life_sec = float(math.floor(life_sec))
-                if life_sec > 0:
-                    by_life.setdefault(life_sec, {})[visit] = entry
-            for life_sec, together in by_life.items():
-                await self._put(runtime, tier, together, life_sec)
+                together = by_life.setdefault(life_sec, {})
+                ends = (step.ttl, entry.expires, visit.shortening)
+            together[visit] = entry
+        return by_life
+
+    async def _ask(
+        self, runtime: Runtime, tier: Tier, use_case: UseCase, keys: list[str]
+    ) -> Outcome[Sequence[Any]]:
+        started = self._clock()
+        outcome = await tier.get(runtime, keys)
+        if not isinstance(outcome.error, LayerSkipped):
+            use_case.tally(tier.name).reads.append(self._clock() - started)
+        return outcome
 
     async def _get(self, runtime: Runtime, visits: Sequence[Visit], tier: Tier) -> Sequence[Kept | None]:
         """Read one layer out of process: the entries, and the epochs of those whose entities are tracked."""
         names = [visit.call.name for visit in visits]
         entities = [visit.epoch_key for visit in visits if visit.epoch_key is not None]
-        started = self._clock()
-        outcome = await tier.get(runtime, names + entities)
-        if not isinstance(outcome.error, LayerSkipped):
-            visits[0].call.use_case.tally(tier.name).reads.append(self._clock() - started)
+        outcome = await self._ask(runtime, tier, visits[0].call.use_case, names + entities)
         if outcome.error is not None:
             self._troubles.all_gave_up(visits, tier, outcome.error)
             return []
@@ -139,9 +183,6 @@ class Bulk:
     async def _put(
         self, runtime: Runtime, tier: Tier, entries: Mapping[Visit, Entry], life_sec: float
     ) -> None:
-        entries = {visit: entry for visit, entry in entries.items() if tier not in visit.failed}
-        if not entries:
-            return
         outcome = await self._put_together(runtime, tier, entries, life_sec)
         if outcome is None or isinstance(outcome.error, EntryTooLarge):
             for visit, entry in entries.items():

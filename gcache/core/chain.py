@@ -17,17 +17,19 @@ from gcache.core.renewing import Renewing
 from gcache.core.runtime import Outcome
 from gcache.core.shadows import Shadows
 from gcache.core.storing import Storing
+from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
     from gcache.core.authority import Authority
     from gcache.core.entries import Entry, Kept
     from gcache.core.flights import Flights, Ticket
+    from gcache.core.policy import Policy
     from gcache.core.protocols import KeyBuilder
     from gcache.core.routes import Routes
     from gcache.core.runtime import Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.visit import Call, Visit
+    from gcache.core.visit import Call
     from gcache.core.wire import Wire
 
 
@@ -53,6 +55,7 @@ class Chain:
         self.flights = flights
         self.shadows = Shadows(around, authority)
         self._authority = authority
+        self._wire = wire
         self._lookup = Lookup(around, wire)
         self._storing = Storing(around, wire)
         self._loading = Loading(around, flights, self._storing, Leases(around, self._lookup), authority)
@@ -68,43 +71,60 @@ class Chain:
 
     async def read(self, runtime: Runtime, call: Call) -> Outcome[Any]:
         """Return the value of the call from the nearest layer that has it, else from the source."""
+        use_case, began = call.use_case, self._clock()
         try:
-            policy = call.use_case.policy
-            if self._clock() >= call.use_case.policy_due:
-                policy = await self.routes.policies.of(runtime, call.use_case, call.key)
+            policy = use_case.policy
+            if began >= use_case.policy_due:
+                policy = await self.routes.policies.of(runtime, use_case, call.key)
                 near = self._lookup.near(call, policy)
                 if near is not None:
                     return near
-            visit = self.routes.under(policy, call)
-            if isinstance(visit, str):
-                return await self._bypass(runtime, call, visit)
-            ticket = self.flights.enter(call.name)
+                began = self._clock()
+            short = None if policy is None else self.routes.short(call, policy)
+            if policy is None or short is None:
+                return await self._read(runtime, call, policy)
+            getting, turn, entity, generation = short
+            tier, landing = policy.all[0].tier, self.flights.next
             try:
-                tier = None if policy is None or visit.unwritable else policy.short
-                if tier is None or not tier.is_sound:
-                    found = await self._lookup.look(runtime, visit)
-                else:
-                    turn, began = tier.turn, self._clock()
-                    try:
-                        values = await tier.begin_get(runtime, visit.keys)
-                        value = self._lookup.plain(visit, tier, values, began)
-                        if value is not MISSING:
-                            return Outcome(value)
-                        outcome: Outcome[Any] = Outcome(values)
-                    except Exception as error:  # the layer's own
-                        outcome = Outcome(error=error)
-                    found = self._lookup.ended(visit, tier, turn, began, outcome)
-                if found is None:
-                    return await self._miss(runtime, visit, ticket)
-                outcome = self._hit(runtime, visit, found)
-                if found.depth:
-                    await self._storing.store(runtime, visit, found.entry, visit.steps[: found.depth])
-                return outcome
+                values = await runtime.begin(getting, (call.name,) if entity is None else (call.name, entity))
+                value = self._wire.plain(call, tier, values, began)
+                if value is not MISSING:
+                    return Outcome(value)
+                outcome: Outcome[Any] = Outcome(values)
+            except Exception as error:  # the layer's own
+                outcome = Outcome(error=error)
+            visit = Visit(call, policy.all, entity, generation, policy.config)
+            ticket = self.flights.enter_late(call.name, landing)
+            try:
+                found = self._lookup.ended(visit, tier, turn, began, outcome)
+                return await self._answer(runtime, visit, ticket, found)
             finally:
                 ticket.hand_in()
         except Exception as error:  # a part of somebody's own broke its promise: the source still answers
-            self._troubles.broken(call.use_case, error)
+            self._troubles.broken(use_case, error)
             return await self._bypass(runtime, call, "broken")
+
+    async def _read(self, runtime: Runtime, call: Call, policy: Policy | None) -> Outcome[Any]:
+        """Do what `read` does, whatever the policy, and whatever stands in the way."""
+        visit = self.routes.under(policy, call)
+        if isinstance(visit, str):
+            return await self._bypass(runtime, call, visit)
+        ticket = self.flights.enter(call.name)
+        try:
+            return await self._answer(runtime, visit, ticket, await self._lookup.look(runtime, visit))
+        finally:
+            ticket.hand_in()
+
+    async def _answer(
+        self, runtime: Runtime, visit: Visit, ticket: Ticket, found: Kept | None
+    ) -> Outcome[Any]:
+        """Return what was found, and store it in the layers that are nearer; else what a miss gives."""
+        if found is None:
+            return await self._miss(runtime, visit, ticket)
+        outcome = self._hit(runtime, visit, found)
+        if found.depth:
+            await self._storing.store(runtime, visit, found.entry, visit.steps[: found.depth])
+        return outcome
 
     async def peek(self, runtime: Runtime, call: Call) -> Entry | None:
         """Return what the layers hold, without counting the call and without asking the source."""

@@ -36,7 +36,8 @@ _WRAPPER = """\
 {look}
         except _gc_Exception:
             pass
-    return ({await}_gc_beyond(({positional}), {{keywords}})).unwrap()
+    _gc_outcome = {await}_gc_beyond(({positional}), {{keywords}})
+    return _gc_outcome.value if _gc_outcome.error is None else _gc_outcome.unwrap()
 """
 _FIND = """\
             _gc_find = _gc_case.find
@@ -82,8 +83,10 @@ class Behind:
         return Outcome(self._bypassed(args, kwargs)) if call is None else self.engine.read(call)
 
     def abeyond(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Coroutine[Any, Any, Outcome[Any]]:
-        call = self._call_or_none(args, kwargs)
-        return self._abypassed_outcome(args, kwargs) if call is None else self.engine.aread(call)
+        call, engine = self._call_or_none(args, kwargs), self.engine
+        if call is None:
+            return self._abypassed_outcome(args, kwargs)
+        return engine.chain.read(engine.loops, call)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         self.engine.invalidate(*self._entity(args, kwargs), 0)
@@ -125,17 +128,16 @@ class Behind:
         return outcome_of(entry, self.use_case.rules.copies).value
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FunctionCall:
-        use_case = self.use_case
-        call = FunctionCall(use_case, self._name(*args, **kwargs), self, args, kwargs)
-        if use_case.open_until != NEVER and use_case.has_drawn(self.engine.clock):
-            call.is_drawn = True
-        return call
+        return FunctionCall(self.use_case, self._name(*args, **kwargs), self, args, kwargs)
 
     def _call_or_none(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> FunctionCall | None:
         if self.engine.is_off(self.use_case):
             return None
         try:
-            return self._call(args, kwargs)
+            call = FunctionCall(self.use_case, self._name(*args, **kwargs), self, args, kwargs)
+            if self.use_case.open_until != NEVER:
+                call.is_drawn = self.use_case.has_drawn(self.engine.clock)
+            return call
         except Exception as error:  # the call itself can be made all the same
             self.engine.troubles.unkeyable(self.use_case, error)
             return None

@@ -11,7 +11,6 @@ from gcache.core.calls import NO_EXPRESSION
 from gcache.core.keeping import Saying, copying
 from gcache.core.methods import Method
 from gcache.core.runtime import Operation, is_awaited
-from gcache.core.visit import Call
 from gcache.errors import DecorationError, UntrackedUseCase
 
 if TYPE_CHECKING:
@@ -120,19 +119,20 @@ class BehindMany:
     def _order(self, names: dict[Any, str], source: Any, key: Any) -> _Order:
         """Take what memory has, as single calls do, and make calls of the rest."""
         values = self._remembered(names)
-        ids: dict[str, Any] = {}
-        for id_asked, name in names.items():
-            if name not in values and name not in ids:
-                ids[name] = id_asked
+        ids: dict[str, Any] = dict(zip(names.values(), names, strict=True))
+        if values or len(ids) < len(names):
+            ids = {}
+            for id_asked, name in names.items():
+                if name not in values:
+                    ids.setdefault(name, id_asked)  # of ids that mean the same, the first
         if not ids:
             return _Order(names, values, None)
-        calls = [_OneOfMany(self.use_case, name, key, id_asked) for name, id_asked in ids.items()]
 
         def load(some: list[Any]) -> Operation[[], Any]:
             run = partial(source, some)
             return Operation(awaitable=run) if self.is_async else Operation(run)
 
-        return _Order(names, values, Asked(self.use_case, calls, ids, load, values))
+        return _Order(names, values, Asked(self.use_case, ids, key, load, values))
 
     def _remembered(self, names: dict[Any, str]) -> dict[str, Any]:
         use_case, now, values = self.use_case, self.engine.clock(), dict[str, Any]()
@@ -150,24 +150,6 @@ class BehindMany:
         return values
 
 
-class _OneOfMany(Call):
-    """What is asked for of one id. It has no load of its own, and makes its key when that is asked for."""
-
-    def __init__(
-        self, use_case: UseCase, name: str, key_of: Callable[[Any], GCacheKey], id_asked: Any
-    ) -> None:
-        self.use_case = use_case
-        self.name = name
-        self._key_of = key_of
-        self._id = id_asked
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "key":
-            self.key = self._key_of(self._id)
-            return self.key
-        raise AttributeError(name)
-
-
 class _Order:
     """The ids of a call in their order, with the names of their entries, and what they have come to."""
 
@@ -180,6 +162,8 @@ class _Order:
 
     def answer(self) -> dict[Any, Any]:
         values = self._values
+        if len(values) == len(self._names):
+            return dict(zip(self._names, map(values.__getitem__, self._names.values()), strict=True))
         return {id_asked: values[name] for id_asked, name in self._names.items() if name in values}
 
 

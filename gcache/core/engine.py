@@ -122,7 +122,8 @@ class Engine:
         if self.is_closed:
             self.recorder.record(Disabled(use_case.name, use_case.key_type, "closed"))
             return True
-        self.recorder.keep_delivering()
+        if self.recorder.courier is None:
+            self.recorder.keep_delivering()
         if self._listener is not None:
             self._listener.keep_listening()
         return False

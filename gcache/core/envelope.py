@@ -19,6 +19,8 @@ The layout, big-endian::
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 from zlib import crc32
@@ -34,7 +36,6 @@ _BODY = _HEAD_SIZE + _CHECK_SIZE
 _SMALL = 2_000
 _STALE = _HEAD_SIZE - 8
 _NO_STALE = bytes(8)
-_PLAIN = _MAGIC + bytes([_VERSION])
 
 Flaw: TypeAlias = Literal["corrupt", "version", "other_key", "other_serializer"]
 
@@ -62,21 +63,40 @@ class Sealed(Record):
     is_exception: bool = False
 
 
-Parts: TypeAlias = tuple[bytes, float, float, bytes | None, float, float, bool]
-"""What a Sealed consists of: to make one for each of many entries takes as long as to check it."""
-
 _sealed = Sealed._make
 
 
-def seal(sealed: Parts, key: str, identity: str) -> bytes:
+def seal(sealed: Sealed, key: str, identity: str) -> bytes:
     """Return the bytes to store under `key`."""
-    name, serializer = key.encode(), identity.encode()
-    payload, began, expires, epoch, load_sec, stale_sec, kind = sealed
-    epoch = epoch or b""
-    sizes = len(epoch), len(serializer)
-    head = _HEAD.pack(_MAGIC, _VERSION, *sizes, kind, crc32(name), began, expires, load_sec, stale_sec)
-    body = epoch + serializer + payload
-    return head + _check(name, head, body, 0) + body
+    return sealing(identity)(key, *sealed)
+
+
+def sealing(identity: str) -> Callable[[str, bytes, float, float, bytes | None, float, float, bool], bytes]:
+    """Return what returns the bytes to store under a key, for what a Sealed consists of.
+
+    To make one for each of many entries takes as long as to check it.
+    """
+    serializer = identity.encode()
+    size, pack = len(serializer), _HEAD.pack
+
+    def sealed(
+        key: str,
+        payload: bytes,
+        began: float,
+        expires: float,
+        epoch: bytes | None,
+        load_sec: float,
+        stale_sec: float,
+        kind: bool,
+    ) -> bytes:
+        name, epoch = key.encode(), epoch or b""
+        head = pack(
+            _MAGIC, _VERSION, len(epoch), size, kind, crc32(name), began, expires, load_sec, stale_sec
+        )
+        body = epoch + serializer + payload
+        return head + _check(name, head, body, 0) + body
+
+    return sealed
 
 
 def open_sealed(data: bytes, key: str, identity: str) -> Sealed:
@@ -101,13 +121,29 @@ def plain_payload(data: bytes | None, key: str, identity: str, epoch: bytes | No
 
     None says that there is none, or something else.
     """
-    if data is None or not data.startswith(_PLAIN) or data[_STALE:_HEAD_SIZE] != _NO_STALE:
+    if data is None:
         return None
+    start, serializer, payload_at = _beginning(0 if epoch is None else len(epoch), identity)
+    if (
+        not data.startswith(start)
+        or data[_STALE:_HEAD_SIZE] != _NO_STALE
+        or data[_BODY:payload_at] != (serializer if epoch is None else epoch + serializer)
+    ):
+        return None
+    if len(data) < _SMALL:  # what `_is_whole` does, without a call of it
+        whole = key.encode() + data[:_HEAD_SIZE] + data[_BODY:]
+        is_whole = blake2b(whole, digest_size=_CHECK_SIZE).digest() == data[_HEAD_SIZE:_BODY]
+    else:
+        is_whole = _is_whole(data, key)
+    return data[payload_at:] if is_whole else None
+
+
+@lru_cache
+def _beginning(epoch_size: int, identity: str) -> tuple[bytes, bytes, int]:
+    """Return what a value begins with, its serializer's identity in bytes, and where the payload begins."""
     serializer = identity.encode()
-    payload_at = _BODY + data[3] + data[4]
-    if data[5] or data[4] != len(serializer) or data[_BODY:payload_at] != (epoch or b"") + serializer:
-        return None
-    return data[payload_at:] if _is_whole(data, key) else None
+    sizes = epoch_size, len(serializer)
+    return _MAGIC + bytes([_VERSION, *sizes, 0]), serializer, _BODY + sum(sizes)
 
 
 def _is_whole(data: bytes, key: str) -> bool:

@@ -2,13 +2,14 @@
 
 Everybody who goes past the in-process layer takes a ticket first. Of those who want to load, one flies
 and the others wait for it. A flight that has landed still serves those whose tickets are older: they
-looked before its entry was written, and would load again what was just loaded.
+looked before its entry was written, and would load again what was just loaded. Who most likely finds what
+it looks for only remembers the landing to come, and takes its ticket if it finds nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,10 @@ class Flight:
         """Be led from this thread."""
         self.thread = threading.get_ident()
 
+    def part(self, key: str, generation: Hashable) -> Flight:
+        """Return the flight of one of the keys that this one is under way for: there is but one."""
+        return self
+
     def when_over(self, wake: Callable[[], None]) -> None:
         """Call `wake` once the flight is over, from whichever thread ends it; at once if it is already."""
         with self._lock:
@@ -64,6 +69,33 @@ class Flight:
             self.outcome, self.is_over = outcome, True
         for wake in self._wakers:
             wake()
+
+
+class Landing:
+    """A landing to come. Once it has come, `flights` are what landed by key, and it leads to the next one.
+
+    Without a flight the key is one that was forgotten; no `flights` at all say that all keys were. Nobody
+    holds on to a landing but those who look since before it, and it goes when the last of them has looked.
+    """
+
+    __slots__ = ("flights", "following")
+
+    flights: Mapping[str, Flight | None] | None
+    following: Landing | None
+
+    def __init__(self) -> None:
+        self.following = None
+
+    def last_of(self, key: str) -> Flight | None:
+        """Return the last flight of `key` that has landed here or later, if it still serves."""
+        flight, landing = None, self
+        while (following := landing.following) is not None:
+            if landing.flights is None:
+                flight = None
+            elif key in landing.flights:
+                flight = landing.flights[key]
+            landing = following
+        return flight
 
 
 class Ticket:
@@ -85,9 +117,7 @@ class Ticket:
         """
         with self._flights.lock:
             flight = self._flights.flight(self.key, generation, self._since)
-            if flight is not None and not _would_circle(flight):
-                for own in _flown.get():
-                    own.waits_for.add(flight)
+            if flight is not None and may_wait(flight):
                 return flight, False
             new = Flight(generation)
             if flight is None:
@@ -98,8 +128,7 @@ class Ticket:
 
     def leave_flight(self, flight: Flight) -> None:
         """Note that the caller waits no more."""
-        for own in _flown.get():
-            own.waits_for.discard(flight)
+        waits_no_more(flight)
 
     def retire(self, flight: Flight) -> None:
         """Let the flight make room for the next, now that its entry is written."""
@@ -118,7 +147,8 @@ class Flights:
 
     `travellers` are how many are interested in each key, and `under_way` its flights, by generation. The last
     flight of a key that landed is kept for as long as somebody travels who may have looked before that. No
-    flight stays without a traveller: a signal handler may raise anywhere, so that nobody takes it out.
+    flight stays without a traveller: a signal handler may raise anywhere, so that nobody takes it out. `next`
+    is the landing to come, for those who look without a ticket.
 
     Under the lock objects are made and let go of, and a finalizer that then runs may come back here.
     """
@@ -127,28 +157,28 @@ class Flights:
         self.lock = threading.RLock()
         self.travellers: dict[str, int] = {}
         self.under_way: dict[str, dict[Hashable, Flight]] = {}
-        self._landed: dict[str, Flight] = {}
-        self._landings = 0
+        self.landed: dict[str, Flight] = {}
+        self.landings = 0
+        self.next = Landing()
 
     def enter(self, key: str) -> Ticket:
         """Return a ticket for `key`, to be handed in."""
         with self.lock:
             return self.ticket(key)
 
-    def enter_all(self, keys: Iterable[str]) -> list[Ticket]:
-        """Return a ticket for each of `keys`, to be handed in with the others."""
+    def enter_late(self, key: str, landing: Landing) -> Ticket:
+        """Return a ticket for `key` as of when `landing` was the next, to be handed in."""
         with self.lock:
-            return [self.ticket(key) for key in keys]
-
-    def hand_in_all(self, tickets: Iterable[Ticket]) -> None:
-        """Say that a caller has all that it came for."""
-        with self.lock:
-            for ticket in tickets:
-                self.leave(ticket.key)
+            ticket = self.ticket(key)
+            flight = landing.last_of(key)
+            if flight is None:
+                return ticket
+            self.landed[key] = flight
+            return Ticket(self, key, flight.landing - 1)
 
     def ticket(self, key: str) -> Ticket:
         """Do what `enter` does, under the lock."""
-        ticket = Ticket(self, key, self._landings)
+        ticket = Ticket(self, key, self.landings)
         self.travellers[key] = self.travellers.get(key, 0) + 1
         return ticket
 
@@ -161,8 +191,8 @@ class Flights:
         self.travellers.pop(key, None)
         if self.under_way:
             self.under_way.pop(key, None)
-        if self._landed:
-            self._landed.pop(key, None)
+        if self.landed:
+            self.landed.pop(key, None)
 
     def board(self, key: str, flight: Flight) -> None:
         """Take note of a flight that takes off, under the lock."""
@@ -176,8 +206,9 @@ class Flights:
         """Return the flight that serves a caller who has been here since landing `since`, under the lock."""
         flights = self.under_way.get(key)
         if flights is not None and (flight := flights.get(generation)) is not None:
-            return flight
-        landed = self._landed.get(key)
+            flights[generation] = part = flight.part(key, generation)
+            return part
+        landed = self.landed.get(key)
         return landed if landed and landed.landing > since and landed.generation == generation else None
 
     def take_out(self, key: str, flight: Flight) -> None:
@@ -188,33 +219,35 @@ class Flights:
         del flights[flight.generation]
         if not flights:
             del self.under_way[key]
-        self._landings += 1
-        flight.landing = self._landings
+        self.landings += 1
+        flight.landing = self.landings
         if flight.outcome is not None and key in self.travellers:
-            self._landed[key] = flight
+            self.landed[key] = flight
         else:
-            self._landed.pop(key, None)
-
-    def retire_all(self, flights: Sequence[tuple[Ticket, Flight]]) -> None:
-        """Let flights make room for the next, now that their entries are written."""
-        for _, flight in flights:
-            if not flight.is_over:
-                flight.land(None)
-        with self.lock:
-            for ticket, flight in flights:
-                self.take_out(ticket.key, flight)
+            self.landed.pop(key, None)
+        self.note({key: flight if flight.outcome is not None else None})
 
     def forget(self, key: str) -> None:
         """Let nobody join what is under way for `key`, nor keep what it brings."""
         with self.lock:
-            for flight in self.under_way.pop(key, {}).values():
-                flight.is_void = True
-            self._landed.pop(key, None)
+            for generation, flight in self.under_way.pop(key, {}).items():
+                flight.part(key, generation).is_void = True
+            self.landed.pop(key, None)
+            self.note({key: None})
 
     def forget_all(self) -> None:
         """Let nobody join anything that is under way."""
-        for key in (*self.under_way, *self._landed):
+        for key in (*self.under_way, *self.landed):
             self.forget(key)
+        with self.lock:
+            self.note(None)
+
+    def note(self, flights: Mapping[str, Flight | None] | None) -> None:
+        """Have the next landing come, under the lock. A finalizer may come in between with another one."""
+        following = Landing()
+        landing, self.next = self.next, following
+        landing.flights = flights
+        landing.following = following
 
     def after_fork(self) -> None:
         """Forget the parent's flights: their leaders are not in this process."""
@@ -234,6 +267,21 @@ class Leading:
 
     def __exit__(self, *_: object) -> None:
         _flown.reset(self._token)
+
+
+def may_wait(flight: Flight) -> bool:
+    """Note that the caller waits for a flight from now on, unless that waits for the caller."""
+    if _would_circle(flight):
+        return False
+    for own in _flown.get():
+        own.waits_for.add(flight)
+    return True
+
+
+def waits_no_more(flight: Flight) -> None:
+    """Note that the caller waits for the flight no more."""
+    for own in _flown.get():
+        own.waits_for.discard(flight)
 
 
 def _would_circle(flight: Flight) -> bool:

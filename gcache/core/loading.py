@@ -237,7 +237,7 @@ class Loading:
     def _too_late(self, visit: Visit, flight: Flight) -> Outcome[Any]:
         """Do without a load that takes too long. It goes on, and what it brings is stored."""
         flight.is_late = True
-        if not flight.is_over:
+        if not (flight.is_over or flight.is_bulk):  # a load of many keeps nobody but its caller
             self._late.add(flight)
         name, limit_sec = visit.call.use_case.name, visit.config.load_timeout_sec or 0
         return self._instead(

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 from gcache.core import epochs
 from gcache.core.entries import Kept, is_alive
 from gcache.core.keeping import outcome_of
-from gcache.core.missing import MISSING
 from gcache.core.staleness import Stale
 from gcache.errors import LayerSkipped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gcache.core.entries import Entry
     from gcache.core.policy import Policy
     from gcache.core.runtime import Outcome, Runtime
@@ -52,11 +49,11 @@ class Lookup:
 
     def near(self, call: Call, policy: Policy | None) -> Outcome[Any] | None:
         """Return a hit as the hot path does, which does not look when a policy is due; None for all else."""
-        use_case, now = call.use_case, self._clock()
-        if policy is None or policy.open_shadow or now >= use_case.open_until:
+        use_case = call.use_case
+        if policy is None or not policy.nearest_is_open or policy.open_shadow or use_case.is_shut:
             return None
         try:
-            entry = policy.all[0].tier.memory.find(call.name, now)
+            entry = policy.all[0].tier.memory.find(call.name, self._clock())
             if entry is None or not entry.generation.alive:
                 return None
             outcome = outcome_of(entry, use_case.rules.copies)
@@ -84,22 +81,6 @@ class Lookup:
         began = self._clock()
         outcome = await tier.get(runtime, visit.keys)
         return self._note(visit, tier, outcome, self._clock() - began)
-
-    def plain(self, visit: Visit, tier: Tier, values: Sequence[Any], began: float) -> Any:
-        """Return the value of a hit as most are, and count it with its read; MISSING for all else."""
-        ended = self._clock()
-        if visit.epoch_key is None:
-            [stored], epoch = values, None
-        else:
-            stored, epoch = values
-            if epochs.standing(epoch) != "epoch":
-                return MISSING
-        tally = visit.call.use_case.tally(tier.name)
-        value = self._wire.plain(visit.call, tally, stored, epoch)
-        if value is not MISSING:
-            tally.reads.append(ended - began)
-            tally.hits += 1.0
-        return value
 
     def ended(self, visit: Visit, tier: Tier, turn: int, began: float, outcome: Outcome[Any]) -> Kept | None:
         """Return what a read brought that nobody has looked at yet, if it is an entry that lives."""

@@ -26,7 +26,7 @@ class Recorder:
 
     Sums are delivered when `deliver` is called and, while the hot path may add to them, once a second by a
     thread. Calls with caching off do not start it: they are delivered with the next others, at a scrape,
-    or at the end. `clock` is monotonic.
+    or at the end. `courier` is that thread, while there is one. `clock` is monotonic.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Recorder:
         self._memory = tuple(memory)
         self._use_cases: list[UseCase] = []
         self._lock = threading.Lock()
-        self._courier: threading.Thread | None = None
+        self.courier: threading.Thread | None = None
         self._stopped = threading.Event()
 
     def record(self, event: Event) -> None:
@@ -71,12 +71,12 @@ class Recorder:
 
     def keep_delivering(self) -> None:
         """See to it that sums are delivered while calls go on; at once if this was closed."""
-        if self._courier is not None or not self._lock.acquire(blocking=False):
+        if self.courier is not None or not self._lock.acquire(blocking=False):
             return  # whoever has the lock may be this very thread, in a finalizer while it delivers
         try:
             is_over = self._stopped.is_set()
-            if not is_over and self._courier is None:
-                self._courier = started(self._carry, "gcache-metrics")
+            if not is_over and self.courier is None:
+                self.courier = started(self._carry, "gcache-metrics")
         finally:
             self._lock.release()
         if is_over:
@@ -85,7 +85,7 @@ class Recorder:
     def close(self) -> None:
         """Deliver the last sums."""
         self._stopped.set()
-        courier = self._courier
+        courier = self.courier
         if courier is not None and courier is not threading.current_thread():
             courier.join()
         self.deliver()
@@ -93,7 +93,7 @@ class Recorder:
     def after_fork(self) -> None:
         """Start the child's counts at nothing: the parent delivers its own."""
         self._lock = threading.Lock()
-        self._courier = None
+        self.courier = None
         self._stopped = threading.Event()
         for use_case in self._use_cases:
             use_case.sums()
@@ -104,7 +104,7 @@ class Recorder:
                 if not self.deliver() and not self._may_grow():
                     break
         finally:
-            self._courier = None
+            self.courier = None
         self.deliver()  # what came up after the last look, while there still seemed to be a courier
 
     def _may_grow(self) -> bool:

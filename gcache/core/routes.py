@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gcache.core.keys import UrnKeyBuilder
+from gcache.core.party import Party
 from gcache.core.visit import Visit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gcache.core.asked import Asked
+    from gcache.core.entries import Generation
     from gcache.core.generations import Generations
     from gcache.core.pending import Pending
     from gcache.core.policies import Policies
     from gcache.core.policy import Policy, Step
     from gcache.core.protocols import KeyBuilder
-    from gcache.core.runtime import Runtime
+    from gcache.core.runtime import Operation, Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.visit import Call
+
+    Short: TypeAlias = tuple[Operation[[Sequence[str]], Sequence[Any]], int, str | None, Generation]
 
 
 class Routes:
@@ -31,6 +39,7 @@ class Routes:
     ) -> None:
         self.policies = policies
         self._keys = keys
+        self._epoch_beside: Callable[[str], str] | None
         self._epoch_beside = keys.epoch_beside if type(keys) is UrnKeyBuilder else None
         self._generations = generations
         self._pending = pending
@@ -64,6 +73,47 @@ class Routes:
             elif self._generations.holds and self._generations.held(entity, self._clock()):
                 visit.unwritable, visit.reason = True, "held"
         return visit
+
+    def short(self, call: Call, policy: Policy) -> Short | None:
+        """Return how the only layer reads, if a hit there needs nothing else.
+
+        With it come the turn of its breaker, the entity, and its generation, which is taken first, as in
+        `under`. None leaves the call to that, which says what the matter is.
+        """
+        tier = policy.short
+        if tier is None or (getting := tier.getting) is None:
+            return None
+        breaker, turn = tier.breaker, 0
+        if breaker is not None:
+            if breaker.is_marked:
+                return None
+            turn = breaker.turn
+        if not call.use_case.tracked:
+            return getting, turn, None, self._generations.of(None)
+        entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
+        generation = self._generations.live(entity) or self._generations.of(entity)
+        if self._pending.debts or self._generations.holds:
+            return None
+        return getting, turn, entity, generation
+
+    def party(self, policy: Policy | None, asked: Asked) -> Party | None:
+        """Return what `under` would for all of many calls, if all go the same way and it is a short one.
+
+        Their generations are taken before anybody asks who is held, as everywhere.
+        """
+        tier = None if policy is None else policy.short
+        if policy is None or tier is None:
+            return None
+        names = list(asked.ids)
+        if not asked.use_case.tracked:
+            return Party(asked, policy, tier, names, [], [self._generations.of(None)] * len(names))
+        if self._epoch_beside is None:
+            return None
+        entities = [self._epoch_beside(name) for name in names]
+        generations = self._generations.of_all(entities)
+        if self._pending.debts or self._generations.holds:
+            return None
+        return Party(asked, policy, tier, names, entities, generations)
 
     def _entity_of(self, call: Call) -> str:
         """Return the string of the epoch that a tracked call's entries go by."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gcache.core.flights import Flight
 
+A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class Outcome(Generic[R]):
     __slots__ = ("error", "value")
 
     def __init__(self, value: R | None = None, error: Exception | None = None) -> None:
-        self.value = cast("R", value)
+        self.value: R = value  # type: ignore[assignment]  # whoever looks asks for the error first
         self.error = error
 
     def unwrap(self) -> R:
@@ -95,7 +96,7 @@ class Runtime(Protocol):
         """Do it, on whichever side fits the caller. Only what ends the caller itself is raised."""
         ...
 
-    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+    def begin(self, operation: Operation[[A], R], what: A) -> Awaitable[R]:
         """Begin to do it: do what `attempt` does in fewer steps. What it raises is raised, now or later."""
         ...
 
@@ -130,8 +131,10 @@ class ThreadRuntime:
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
 
-    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        return unwrapped(self.attempt(operation, *args, **kwargs))
+    def begin(self, operation: Operation[[A], R], what: A) -> Awaitable[R]:
+        if operation.blocking is not None and operation.limit is None:
+            return _called(operation.blocking, what)
+        return unwrapped(self.attempt(operation, what))
 
     async def landed(self, flight: Flight, limit_sec: float) -> bool:
         if flight.thread == threading.get_ident():
@@ -160,6 +163,10 @@ class ThreadRuntime:
             work.close()
             if after is not None:
                 after()
+
+
+async def _called(blocking: Callable[[A], R], what: A) -> R:
+    return blocking(what)
 
 
 async def unwrapped(work: Coroutine[Any, Any, Outcome[T]]) -> T:
@@ -197,10 +204,10 @@ class LoopRuntime:
         except Exception as error:  # the chain decides what becomes of it
             return Outcome(error=error)
 
-    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
+    def begin(self, operation: Operation[[A], R], what: A) -> Awaitable[R]:
         if operation.awaitable is not None and operation.limit is None:
-            return operation.awaitable(*args, **kwargs)
-        return unwrapped(self.attempt(operation, *args, **kwargs))
+            return operation.awaitable(what)
+        return unwrapped(self.attempt(operation, what))
 
     async def landed(self, flight: Flight, limit_sec: float) -> bool:
         import asyncio

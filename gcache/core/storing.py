@@ -63,7 +63,7 @@ class Storing:
 
     def life_sec(self, visit: Visit, step: Step, entry: Entry, now: float) -> float:
         """Return for how long a layer is to keep an entry from `now` on, 0 or less if it is not to."""
-        if visit.unwritable or step.tier in visit.failed or not visit.generation.alive:
+        if is_barred(visit, step.tier):
             return 0.0
         return lifetime(step.ttl * self._shortening(visit), entry.expires, now)
 
@@ -115,3 +115,8 @@ class Storing:
         if not visit.shortening:
             visit.shortening = 1 - visit.config.ttl_jitter * self._chance()
         return visit.shortening
+
+
+def is_barred(visit: Visit, tier: Tier) -> bool:
+    """Tell whether nothing of a visit may be written to a layer any more."""
+    return visit.unwritable or not visit.generation.alive or tier in visit.failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from gcache.core.limits import Limit
@@ -58,6 +58,8 @@ class Tier:
         self._layer = layer
         self.find_kept: Callable[[str, float], Kept | None] | None = getattr(layer, "find_kept", None)
         self.keep: Callable[[str, Entry, float, float, float], None] | None = getattr(layer, "keep", None)
+        self.getting: Operation[[Sequence[str]], Sequence[Any]] | None = None
+        """How a sound layer reads, once there is one: what it raises, and its answer, are for `ended`."""
         self._operations = {} if layer is None else self._operations_of(layer)
 
     @property
@@ -96,20 +98,6 @@ class Tier:
     ) -> Coroutine[Any, Any, Outcome[Sequence[Any]]]:
         """Have the layer read `keys`. An answer that is not one value for each key is a failure, too."""
         return self._watched(runtime, "get", (keys,), insists)
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether the last that was asked of the layer went well, as far as anybody keeps an eye on it."""
-        return self.breaker is None or not (self.breaker.is_marked or self.breaker.is_open)
-
-    @property
-    def turn(self) -> int:
-        """The breaker's turn now, for `ended`."""
-        return 0 if self.breaker is None else self.breaker.turn
-
-    def begin_get(self, runtime: Runtime, keys: Sequence[str]) -> Awaitable[Sequence[Any]]:
-        """Have a sound layer read `keys`. What it raises, and an answer to be checked, are for `ended`."""
-        return runtime.begin((self._operations or self._made())["get"], keys)
 
     def ended(
         self, verb: Verb, args: tuple[Any, ...], turn: int, cost_sec: float, outcome: Outcome[Any]
@@ -192,8 +180,11 @@ class Tier:
         operations: dict[Verb, Operation[..., Any]] = {}
         missing: list[str] = []
         for verb in _VERBS:
-            blocking, awaitable = getattr(layer, verb, None), getattr(layer, f"a{verb}", None)
+            blocking: Any = getattr(layer, verb, None)
+            awaitable: Any = getattr(layer, f"a{verb}", None)
             limit = None if verb == "clear" else self._limit
+            if (begins := getattr(awaitable, "begins", None)) is not None:
+                awaitable = begins(awaitable.__self__)
             if blocking is not None or awaitable is not None:
                 operations[verb] = Operation(blocking, awaitable, self.in_process, limit)
             elif verb not in _OPTIONAL:
@@ -203,6 +194,7 @@ class Tier:
                 f"The layer {self.name!r} ({type(layer).__name__}) lacks {', '.join(missing)}: "
                 "a layer has the methods of gcache.CacheLayer, or those of gcache.AsyncCacheLayer."
             )
+        self.getting = operations["get"]
         return operations
 
 

@@ -25,6 +25,7 @@ from gcache.serializers._refusals import distrust_of, indirect, refusal_of, refu
 Writer: TypeAlias = Callable[[Any], tuple[Any, ...]]
 
 _PROTOCOL = 5
+_LARGE = 16_384  # who has dumped more keeps that much memory, and clears it each time
 _CALLED = "()"
 _KEYWORDS = "(**)"
 _NEWOBJ: object = vars(copyreg)["__newobj__"]
@@ -247,10 +248,22 @@ def _dump_of(known: _KnownClasses) -> Callable[[Any], bytes]:
                 return NotImplemented
             raise refusal_of(obj)
 
+    idle: list[tuple[io.BytesIO, Pickler]] = []  # to make one takes as long as to dump a small value
+
     def dump(value: Any) -> bytes:
-        file = io.BytesIO()
-        Pickler(file, _PROTOCOL, True, refuse_buffer).dump(value)
-        return file.getvalue()
+        try:
+            file, pickler = idle.pop()
+        except IndexError:
+            file = io.BytesIO()
+            pickler = Pickler(file, _PROTOCOL, True, refuse_buffer)
+        pickler.dump(value)
+        data = file.getvalue()
+        if len(data) < _LARGE:
+            file.seek(0)
+            file.truncate()
+            pickler.clear_memo()
+            idle.append((file, pickler))
+        return data
 
     return dump
 
@@ -270,8 +283,10 @@ def _load_of(known: _KnownClasses) -> Callable[[bytes], Any]:
                 raise UntrustedType(unknown(f"{module_name}.{global_name}")) from None
 
     def load(data: bytes) -> Any:
-        _opcodes.check(data)
-        if _opcodes.can_name(data):
+        position = _opcodes.match_run(data).end()  # type: ignore[union-attr]  # nothing matches, too
+        if position < len(data):
+            _opcodes.check(data, position)
+        if _opcodes.STACK_GLOBAL in data:
             return Unpickler(io.BytesIO(data)).load()
         return pickle.loads(data)
 

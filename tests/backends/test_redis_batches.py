@@ -10,6 +10,7 @@ import pytest
 
 from gcache import GCache, GCacheConfig, GCacheKeyConfig, RedisConfig
 from gcache.backends._redis_batches import MOST_KEYS, Batches
+from gcache.backends.redis import RedisLayer
 
 if TYPE_CHECKING:
     from tests.servers.process import Server
@@ -221,3 +222,20 @@ class TestServer:
 
         assert list(range(1000)) == values
         assert calls <= 2 * 1000 / MOST_KEYS + 2
+
+    def test_health_check(self, server: Server) -> None:
+        """Connections that redis-py is to look after before each use are looked after."""
+        config = RedisConfig(
+            host=server.host, port=server.port, redis_py_options={"health_check_interval": 1e-9}
+        )
+
+        async def main() -> None:
+            layer = RedisLayer(config)
+            await layer.aget(["key"])
+            server.command("CONFIG", "RESETSTAT")
+            await layer.aget(["key"])
+            await layer.aclose()
+
+        asyncio.run(main())
+
+        assert 1 == server.command("INFO", "commandstats")["cmdstat_ping"]["calls"]

@@ -193,7 +193,7 @@ class TestWorkers:
                 patch.setattr(recorded, "record", die_elsewhere)
                 get_user(1)
                 get_user(1)
-                wait_until(lambda: recorder._courier is None, sentence="the courier has died")
+                wait_until(lambda: recorder.courier is None, sentence="the courier has died")
             get_user(2)
             get_user(2)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 
 from gcache import GCacheKeyConfig
 from gcache.conformance.waiting import wait_until
-from gcache.core.flights import Flights, Leading
+from gcache.core.flights import Flight, Flights, Leading
 from gcache.core.runtime import LoopRuntime, Outcome
 from tests.core.layers import SyncLayer
 from tests.core.stage import (
@@ -40,6 +41,16 @@ def flights() -> Flights:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for what never comes fails the test, instead of loading by itself in the end."""
     monkeypatch.setattr("gcache.core.loading.FLIGHT_LIMIT_SEC", 2 * PATIENCE_SEC)
+
+
+def land(flights: Flights, key: str, value: object) -> Flight:
+    """Return a flight that has landed with `value`, or was given up for None, and been retired."""
+    leader = flights.enter(key)
+    flight, _ = leader.board(None)
+    flight.land(None if value is None else Outcome(value))
+    leader.retire(flight)
+    leader.hand_in()
+    return flight
 
 
 class Gate:
@@ -387,6 +398,52 @@ class TestTickets:
 
         assert (flight, False) == early.board(None)
         assert late.board(None)[1]
+
+    @pytest.mark.parametrize("others", [0, 3], ids=["at once", "among others"])
+    def test_ticket_afterwards(self, flights: Flights, others: int) -> None:
+        """Who takes its ticket as of when it looked is served by what has landed since; no newcomer is."""
+        before = flights.next
+        flight = land(flights, "key", 1)
+        for number in range(others):
+            land(flights, f"other {number}", number)
+
+        late = flights.enter_late("key", flights.next)
+        early = flights.enter_late("key", before)
+
+        assert (flight, False) == early.board(None)
+        assert late.board(None)[1]
+
+    def test_ticket_afterwards_of_the_last(self, flights: Flights) -> None:
+        """Of several that have landed since, the last one serves, and only its own generation."""
+        before = flights.next
+        land(flights, "key", 1)
+        last = land(flights, "key", 2)
+
+        assert (last, False) == flights.enter_late("key", before).board(None)
+        assert flights.enter_late("key", before).board(b"another")[1]
+
+    @pytest.mark.parametrize("how", ["one", "all", "given up"])
+    def test_ticket_afterwards_of_nothing(self, flights: Flights, how: str) -> None:
+        """What has landed and was forgotten since, or after which a flight was given up, serves nobody."""
+        before = flights.next
+        land(flights, "key", 1)
+        if how == "given up":
+            land(flights, "key", None)
+        elif how == "one":
+            flights.forget("key")
+        else:
+            flights.forget_all()
+
+        assert flights.enter_late("key", before).board(None)[1]
+
+    def test_nothing_is_kept(self, flights: Flights) -> None:
+        """What has landed is kept for as long as somebody looks who may need it, and no longer."""
+        before = flights.next
+        landed = [ref(land(flights, f"key {number}", number)) for number in range(10_000)]
+
+        assert None not in [flight() for flight in landed]
+        del before
+        assert {None} == {flight() for flight in landed}
 
     def test_given_up(self, flights: Flights) -> None:
         """A flight that was given up serves nobody."""

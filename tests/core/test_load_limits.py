@@ -14,7 +14,16 @@ from gcache.conformance.waiting import wait_until
 from gcache.core.events import Stale
 from gcache.core.loading import FLIGHT_LIMIT_SEC, MOST_LATE
 from gcache.core.threads import Helpers
-from tests.core.stage import PATIENCE_SEC, AsyncSide, Clock, Recorded, Source, SyncSide, in_threads
+from tests.core.stage import (
+    PATIENCE_SEC,
+    AsyncSide,
+    Clock,
+    Recorded,
+    Source,
+    SyncSide,
+    in_background,
+    in_threads,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -372,3 +381,30 @@ class TestSoft:
         side.close()
 
         assert (first, first + 61) == (stale, fresh)
+
+
+class TestBesideMany:
+    def test_not_for_ever(self, make_gcache: Callable[..., GCache]) -> None:
+        """A load of many that lasted too long for those who waited for one of its ids is late no more."""
+        gcache, gate, begun = make_gcache(cache_config_provider=HARD), threading.Event(), threading.Event()
+
+        @gcache.cached_many("user_id", ids_arg="user_ids", use_case="GetUser")
+        def get_users(user_ids: list[int]) -> dict[int, str]:
+            begun.set()
+            assert gate.wait(PATIENCE_SEC)
+            return dict.fromkeys(user_ids, "of many")
+
+        @gcache.cached("user_id", id_arg="user_id", use_case="GetUser")
+        def get_user(user_id: int) -> str:
+            return "one"
+
+        users = list(range(MOST_LATE))
+        with gcache.enable():
+            with in_background(lambda: get_users(users)):
+                assert begun.wait(PATIENCE_SEC)
+                for user in users:
+                    with pytest.raises(LoadTimeout):
+                        get_user(user)
+                gate.set()
+
+            assert "one" == get_user(MOST_LATE)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache.core.flights import Ticket
+from gcache.core.joint import JointFlight, Tickets
 from tests.core.layers import AsyncLayer, SyncLayer
 from tests.core.many import Rows, many
 from tests.core.stage import AsyncSide, Clock
@@ -38,16 +39,25 @@ class _SlowToWrite(AsyncLayer):
 def boardings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The entries whose flights were boarded; who boards for ever fails, since a loop could not end that."""
     boarded: list[str] = []
-    board = Ticket.board
+    board, board_many = Ticket.board, Tickets.board
 
-    def counted(ticket: Ticket, generation: Any) -> Any:
-        if ticket.key.startswith("urn:"):
-            boarded.append(ticket.key)
+    def count(key: str) -> None:
+        if key.startswith("urn:"):
+            boarded.append(key)
         if len(boarded) > _MANY_BOARDINGS:
             raise RecursionError("it boards again and again")
+
+    def counted(ticket: Ticket, generation: Any) -> Any:
+        count(ticket.key)
         return board(ticket, generation)
 
+    def many_counted(tickets: Tickets, joint: JointFlight, visits: Any, others: Any) -> Any:
+        for visit in visits:
+            count(visit.call.name)
+        return board_many(tickets, joint, visits, others)
+
     monkeypatch.setattr(Ticket, "board", counted)
+    monkeypatch.setattr(Tickets, "board", many_counted)
     return boarded
 
 

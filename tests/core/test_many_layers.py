@@ -42,13 +42,15 @@ class TestLayers:
         gcache = make_gcache(layers=[local, disk, remote], urn_prefix="urn:fill", as_other_process=True)
         rows = Rows()
         with writer.enable(), gcache.enable():
-            many(side, writer, rows)([1, 2])
+            write = many(side, writer, rows)
+            write([1, 2])
+            clock.advance(5)
+            write([3])
             clock.advance(20.5)
-            many(side, gcache, rows)([1, 2])
-            [filled] = disk.asked("put")
+            many(side, gcache, rows)([1, 2, 3])
 
-            assert [39.0, 39.0] == list(filled.values())
-            assert [60 - 20.5] * 2 == [slot.deadline - clock.now for slot in local._slots.values()]
+            assert [[34.0, 34.0], [39.0]] == [list(put.values()) for put in disk.asked("put")]
+            assert [34.5, 34.5, 39.5] == [slot.deadline - clock.now for slot in local._slots.values()]
 
     def test_failing_layer(
         self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, recorded: Recorded, tracked: bool
@@ -93,9 +95,21 @@ class TestLayers:
         assert [1] == [len(event.seconds) for event in recorded.of(Get)]
         assert 1 == recorded.loads
 
+    def test_ramp(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock, local: Any) -> None:
+        """An id that passes fewer layers than others does not shorten what these keep."""
+        config = GCacheKeyConfig({"local": 10, "remote": 60}, {"local": 100, "remote": 50})
+        remote, ids = SyncLayer("remote", clock), list(range(40))
+        gcache = make_gcache(layers=[local, remote], cache_config_provider=lambda key: config)
+        with gcache.enable():
+            many(side, gcache, Rows())(ids)
+
+        [stored] = remote.asked("put")
+        assert {60.0} == set(stored.values())
+        assert 0 < len(stored) < len(local._slots) == len(ids)
+
     def test_jitter(self, make_gcache: Callable[..., GCache], side: Any, clock: Clock) -> None:
         """Chance shortens the lives of all that one call stores alike."""
-        points = iter([0.5, 0.1, 0.9])
+        points = iter([0.5, 0.9, 0.9])
         config = evolve(GCacheKeyConfig.enabled(60), ttl_jitter=0.2)
         remote = SyncLayer("remote", clock)
         gcache = make_gcache(layers=[remote], cache_config_provider=lambda key: config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from gcache import (
 )
 from tests.core.layers import SyncLayer
 from tests.core.many import Rows, many
-from tests.core.stage import Clock, Recorded
+from tests.core.stage import AsyncSide, Clock, Recorded, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,25 @@ class TestOptions:
             get_users([1])[1].append("more")
 
             assert {1: ["kept"]} == get_users([1])
+
+    def test_isolate_together(self, gcache: GCache) -> None:
+        """With it, who waits for a load does not get what the caller makes of its values meanwhile."""
+        side = AsyncSide()
+
+        @gcache.cached_many("user_id", ids_arg="user_ids", isolate="copy")
+        async def get_users(user_ids: list[int]) -> dict[int, list[str]]:
+            while not waiting(gcache):
+                await asyncio.sleep(0)
+            return {each: ["kept"] for each in user_ids}
+
+        async def play() -> Any:
+            first, second = (asyncio.create_task(get_users([1])) for _ in range(2))
+            (await first)[1].append("more")
+            return await second
+
+        with gcache.enable():
+            assert {1: ["kept"]} == side.run(play())
+        side.close()
 
     def test_keep_for(self, gcache: GCache, side: Any, clock: Clock) -> None:
         """What the source says with `keep_for` holds for all that it brings."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gcache.conformance.waiting import wait_until
-from gcache.core.flights import Ticket
+from gcache.core.joint import JointFlight, Tickets
 from tests.core.layers import SyncLayer
 from tests.core.many import Rows, many
 from tests.core.stage import (
@@ -75,19 +75,15 @@ class TestThreads:
         assert [[1, 2], [3, 4]] == rows.asked
 
     def test_crossed(self, gcache: GCache, here: SyncSide, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Two calls that each load what the other wants do not wait for each other for ever."""
-        rows, both, board = Rows(), threading.Barrier(2), Ticket.board
+        """Of two calls that want the same at the same time one loads it all: neither waits for part of it."""
+        rows, both, board = Rows(), threading.Barrier(2), Tickets.board
         get_users = many(here, gcache, rows)
-        has_boarded = threading.local()
 
-        def board_at_once(self: Ticket, generation: Any) -> Any:
-            taken = board(self, generation)
-            if generation is not None and not hasattr(has_boarded, "first"):
-                has_boarded.first = True
-                both.wait(PATIENCE_SEC)
-            return taken
+        def board_at_once(self: Tickets, joint: JointFlight, visits: Any, others: Any) -> Any:
+            both.wait(PATIENCE_SEC)
+            return board(self, joint, visits, others)
 
-        monkeypatch.setattr(Ticket, "board", board_at_once)
+        monkeypatch.setattr(Tickets, "board", board_at_once)
 
         def ask(number: int) -> Any:
             with gcache.enable():
@@ -96,7 +92,7 @@ class TestThreads:
         first, second = in_threads(2, ask)
 
         assert first == second
-        assert [[1], [2]] == sorted(rows.asked)
+        assert [[1, 2]] == [sorted(asked) for asked in rows.asked]
 
     def test_cached_waits(self, gcache: GCache, here: SyncSide) -> None:
         """A `cached` call waits for the value that a call for many ids loads."""

@@ -261,7 +261,7 @@ class TestCourier:
         recorder = Recorder(Plain(), Notices(clock.monotonic), [], clock.monotonic)
         monkeypatch.setattr("gcache.core.recorder._DELIVERY_PAUSE_SEC", 1000)
         recorder.keep_delivering()
-        courier = recorder._courier
+        courier = recorder.courier
         current_thread = threading.current_thread
 
         def when_it_has_ended() -> threading.Thread:

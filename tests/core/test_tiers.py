@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,9 @@ from gcache import (
     LayerUnavailable,
     MemoryLayer,
 )
+from gcache.core.runtime import LoopRuntime
 from gcache.core.tiers import Tier, link
-from tests.core.layers import (
-    LayerDown,
-    SyncLayer,
-)
+from tests.core.layers import AsyncLayer, LayerDown, SyncLayer
 from tests.core.stage import Clock, Recorded, Source
 
 if TYPE_CHECKING:
@@ -61,6 +60,29 @@ class TestTiers:
             async def aput(self, items: Mapping[str, bytes], ttl: float) -> None: ...
 
         assert Tier("mixed", layer=Mixed("mixed", clock)).is_made
+
+    def test_read_in_fewer_steps(self, clock: Clock) -> None:
+        """A layer's `aget` may say how to begin it; one that takes its place is asked itself."""
+
+        class Quick(AsyncLayer):
+            async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+                return [b"aget" for _ in keys]
+
+            async def begun(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+                return [b"begun" for _ in keys]
+
+            aget.begins = lambda self: self.begun  # type: ignore[attr-defined]
+
+        class Own(Quick):
+            async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+                return [b"own" for _ in keys]
+
+        async def read(layer: AsyncLayer) -> Sequence[Any]:
+            outcome = await Tier("remote", layer=layer).get(LoopRuntime(), ["key"])
+            return outcome.value
+
+        assert [b"begun"] == asyncio.run(read(Quick("remote", clock)))
+        assert [b"own"] == asyncio.run(read(Own("remote", clock)))
 
     def test_authority(self, clock: Clock) -> None:
         """The last layer out of process is the authority; memory never is."""

@@ -15,10 +15,11 @@ import random
 import subprocess
 import sys
 import threading
+import tracemalloc
 import types
 import uuid
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -111,6 +112,16 @@ class Celsius:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Celsius) and other.degrees == self.degrees
+
+
+class Wrapped:
+    dump: Callable[[object], bytes]
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+
+    def __reduce__(self) -> tuple[type, tuple[bytes]]:
+        return Wrapped, (Wrapped.dump(self.inner),)
 
 
 class Failure(Exception):
@@ -535,6 +546,62 @@ def test_what_is_nested_too_deeply_is_refused(plain: PickleSerializer) -> None:
 
     with pytest.raises(SerializationError, match="nested"):
         plain.dump(deep)
+
+
+def test_one_dump_leaves_nothing_to_the_next(plain: PickleSerializer) -> None:
+    """A dump is the same whatever was dumped before: what has parts in common, is refused, or is large."""
+    value = {"id": "a name that is referred to", "tags": ["a name that is referred to"]}
+    first = plain.dump(value)
+
+    with pytest.raises(SerializationError):
+        plain.dump([value, threading.Lock()])
+    again = plain.dump(value)
+    assert pickle.dumps(1, 5) == plain.dump(1)
+    plain.dump([str(number) for number in range(100_000)])
+
+    assert [first] * 2 == [again, plain.dump(value)]
+
+
+def test_a_large_dump_is_not_kept(plain: PickleSerializer) -> None:
+    """What a large value took to be dumped is free again."""
+    value = [str(number) for number in range(100_000)]
+    tracemalloc.start()
+    try:
+        plain.dump(value)
+        left, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (True, True) == (most > 1_000_000, left < 100_000)
+
+
+def test_a_value_that_is_dumped_within_a_dump() -> None:
+    """An instance may dump with the very serializer that is dumping it."""
+    serializer = PickleSerializer(trusted=[Celsius, Wrapped])
+    Wrapped.dump = serializer.dump
+
+    loaded = serializer.load(serializer.dump(["a", Wrapped(["a", Celsius(3.0)]), "a"]))
+
+    assert ["a", Celsius(3.0)] == serializer.load(loaded[1].inner)
+    assert ["a", "a"] == [loaded[0], loaded[2]]
+
+
+def test_threads_that_dump_at_once(plain: PickleSerializer) -> None:
+    """Each thread gets the bytes of its own value."""
+    values = [[str(number)] * 50 for number in range(8)]
+    expected = [plain.dump(value) for value in values]
+    wrong: list[int] = []
+
+    def dump_often(number: int) -> None:
+        wrong.extend(number for _ in range(500) if plain.dump(values[number]) != expected[number])
+
+    threads = [threading.Thread(target=dump_often, args=(number,)) for number in range(len(values))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [] == wrong
 
 
 def test_a_class_that_has_gone_is_named_at_load() -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from gcache.core.asked import Asked
-from gcache.core.visit import Call
 from tests.sim.actor import moment
 from tests.sim.actors import _check, add_cancellation, add_eviction, add_reader, add_writer
 from tests.sim.process import EPOCH_KEY, ID, KEY, KEYS
@@ -19,6 +18,7 @@ from tests.sim.runtime import SourceLoad
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gcache.core.keys import GCacheKey
     from tests.sim.process import Process
     from tests.sim.world import World
 
@@ -88,14 +88,12 @@ async def _reads_many(world: World, process: Process, ids: Sequence[int]) -> Non
 
 
 def _asked(world: World, process: Process, ids: Sequence[int]) -> Asked:
-    keys = [evolve(KEY, id=each) for each in ids]
-    calls = [Call(process.use_case, key, KEYS.build(key), SourceLoad(_never, _never)) for key in keys]
-    names = {call.name: call.key.id for call in calls}
-    return Asked(process.use_case, calls, names, partial(_load, world), {})
+    names = {KEYS.build(_key_of(each)): each for each in ids}
+    return Asked(process.use_case, names, _key_of, partial(_load, world), {})
 
 
-def _never() -> None:
-    raise AssertionError("One of many is not loaded by itself.")
+def _key_of(each: int) -> GCacheKey:
+    return evolve(KEY, id=each)
 
 
 def _load(world: World, ids: list[Any]) -> SourceLoad:

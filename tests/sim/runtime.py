@@ -11,6 +11,7 @@ from gcache.core.runtime import Operation, Outcome, unwrapped
 if TYPE_CHECKING:
     from gcache.core.flights import Flight
 
+A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -135,8 +136,8 @@ class SimRuntime:
         answer: Outcome[R] = await Suspension(point)
         return answer
 
-    def begin(self, operation: Operation[P, R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        return unwrapped(self.attempt(operation, *args, **kwargs))
+    def begin(self, operation: Operation[[A], R], what: A) -> Awaitable[R]:
+        return unwrapped(self.attempt(operation, what))
 
     async def landed(self, flight: Flight, limit_sec: float) -> bool:
         await Suspension(Landing(flight))

@@ -23,7 +23,7 @@ from typing import Any
 from weakref import WeakSet, ref
 
 from gcache.backends._slots import EntrySlot, FullEntrySlot, TrackedEntrySlot
-from gcache.core.asked import Asked
+from gcache.core.asked import Asked, OneOfMany
 from gcache.core.authority import Authority
 from gcache.core.breaker import Probe
 from gcache.core.bulk import Bulk, _Passing
@@ -33,6 +33,8 @@ from gcache.core.entries import Entry, Generation, Kept
 from gcache.core.envelope import Unreadable, open_sealed
 from gcache.core.epochs import standing
 from gcache.core.flights import Flight, Flights, Leading, Ticket
+from gcache.core.flights import Landing as FlightsLanding
+from gcache.core.joint import JointFlight, Tickets
 from gcache.core.keeping import Saying
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.keys import GCacheKey
@@ -42,6 +44,7 @@ from gcache.core.loading import Loading
 from gcache.core.lookup import Lookup
 from gcache.core.many import Many
 from gcache.core.missing import Missing
+from gcache.core.party import Party
 from gcache.core.policies import Policies
 from gcache.core.policy import Policy
 from gcache.core.removal import Removal
@@ -69,26 +72,30 @@ _CONSTANT = frozenset({
     Wire, World, _Passing,
 })  # fmt: skip
 _BELOW = frozenset(work.__code__ for work in (SimRuntime.attempt, SimRuntime.landed, SimRuntime.pause))
+_OF_FLIGHTS = (
+    "generation",
+    "outcome",
+    "is_over",
+    "is_void",
+    "is_circular",
+    "is_late",
+    "is_bulk",
+    "is_absent",
+    "waits_for",
+)
 _FIELDS: dict[type, tuple[str, ...]] = {
     WatchedBreaker: ("turn", "_due", "_pause_sec", "_since", "_probes", "_last"),
     Probe: ("turn", "began", "is_in_person"),
     Asked: ("values",),
     Call: ("name",),
+    OneOfMany: ("name",),
     **dict.fromkeys(
         (Entry, EntrySlot, TrackedEntrySlot, FullEntrySlot),
         ("began", "epoch", "expires", "generation", "value"),
     ),
-    Flight: (
-        "generation",
-        "outcome",
-        "is_over",
-        "is_void",
-        "is_circular",
-        "is_late",
-        "is_bulk",
-        "is_absent",
-        "waits_for",
-    ),
+    Flight: _OF_FLIGHTS,
+    JointFlight: (*_OF_FLIGHTS, "aboard", "parts", "brought"),
+    Party: ("names", "entities", "_generations"),
     Generation: ("alive",),
     Kept: ("entry", "left_sec", "depth"),
     Landing: ("flight",),
@@ -140,7 +147,7 @@ class _Describer:
         yield process.now, process.use_case.is_shut
         yield self._of(dict(generations._live)), self._of(generations.holds)
         flights = process.chain.flights
-        yield self._of(flights.travellers), self._of(flights.under_way), self._of(flights._landed)
+        yield self._of(flights.travellers), self._of(flights.under_way), self._of(flights.landed)
         loading = process.chain._loading
         yield (
             tuple(loading.throttle._until.items()),
@@ -211,8 +218,11 @@ class _Describer:
 
     def _collection(self, thing: Any, kind: type) -> object:
         if kind is Ticket:
-            landed = thing._flights._landed.get(thing.key)
-            return thing.key, landed is not None and landed.landing > thing._since
+            return self._interest(thing, thing.key)
+        if kind is Tickets:
+            return tuple([self._interest(thing, key) for key in thing.keys])
+        if kind is FlightsLanding:
+            return self._landed_since(thing)
         if kind is list or isinstance(thing, tuple):
             return tuple([self._of(part) for part in thing])
         if kind is dict:
@@ -226,6 +236,19 @@ class _Describer:
         if isinstance(thing, BaseException):
             return kind.__name__, thing.args
         raise TypeError(f"Say in {__name__} how the state of a {kind.__qualname__} is described.")
+
+    def _interest(self, ticket: Ticket | Tickets, key: str) -> tuple[str, bool]:
+        landed = ticket._flights.landed.get(key)
+        return key, landed is not None and landed.landing > ticket._since
+
+    def _landed_since(self, landing: FlightsLanding) -> object:
+        """Return the keys of which something has landed, or was forgotten, and what of it still serves."""
+        keys: set[str] = set()
+        ahead: FlightsLanding | None = landing
+        while ahead is not None and ahead.following is not None:
+            keys.update(() if ahead.flights is None else ahead.flights)
+            ahead = ahead.following
+        return tuple([(key, self._of(landing.last_of(key))) for key in sorted(keys)])
 
     def _object(self, thing: object, fields: tuple[str, ...]) -> object:
         number = self._numbers.get(id(thing))

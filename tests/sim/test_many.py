@@ -76,11 +76,13 @@ def test_epochs_stamped_after_the_load_are_found(monkeypatch: pytest.MonkeyPatch
     """Values that get the epochs of when their load ended outlive what came in between."""
     real = Many._arrive
 
-    async def arrive(self: Many, runtime: Runtime, asked: Any, mine: Any, *loaded: Any) -> None:
-        for trip in mine:
-            trip.visit.epoch = None
-        await self._bulk.settle(runtime, [trip.visit for trip in mine])
-        await real(self, runtime, asked, mine, *loaded)
+    async def arrive(
+        self: Many, runtime: Runtime, asked: Any, tickets: Any, joint: Any, mine: Any, *loaded: Any
+    ) -> None:
+        for visit in mine:
+            visit.epoch = None
+        await self._bulk.settle(runtime, mine)
+        await real(self, runtime, asked, tickets, joint, mine, *loaded)
 
     monkeypatch.setattr(Many, "_arrive", arrive)
 
