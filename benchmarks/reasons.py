@@ -8,9 +8,9 @@ _FAR = (
     "On the line: 0.19 to 0.21 with 50 callers, 0.16 to 0.21 with 200. Of 84,000 instructions a call, "
     "counted without the server, 28,000 are to wait for the batch, to be woken by the loop, and for "
     "pickle.loads, none of which keeps a promise; 24,000 check the envelope and the pickle (6,000 of them "
-    "BLAKE2b, 7,000 the pickle's instructions); 33,000 make key, call and answer, and ask for the policy, the entity's "
-    "generation and holds, the breaker and the figures, in 18 steps of Python. A batch takes another 60 µs, "
-    "which fewer callers share."
+    "BLAKE2b, 7,000 the pickle's instructions); 33,000 make key, call and answer, and ask for the policy, "
+    "the entity's generation and holds, the breaker and the figures, in 18 steps of Python. A batch takes "
+    "another 60 µs, which fewer callers share."
 )
 
 REASONS: Mapping[str, str] = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import redis.asyncio.connection
 import redis.connection
 
 from gcache import GCache, GCacheConfig, GCacheKeyConfig, RedisConfig
@@ -56,16 +56,21 @@ def make_gcache(side: Any) -> Iterator[Callable[..., GCache]]:
 def sent(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
     """How often something was sent to each port."""
     count: Counter[int] = Counter()
+    send, writelines = (
+        redis.connection.AbstractConnection.send_packed_command,
+        asyncio.StreamWriter.writelines,
+    )
 
-    def counted(real: Any) -> Any:
-        def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-            count[self.port] += 1
-            return real(self, *args, **kwargs)
+    def sent_in_thread(self: Any, *args: Any, **kwargs: Any) -> Any:
+        count[self.port] += 1
+        return send(self, *args, **kwargs)
 
-        return send
+    def sent_on_loop(self: asyncio.StreamWriter, data: Any) -> None:
+        count[self.get_extra_info("peername")[1]] += 1
+        writelines(self, data)
 
-    for kind in (redis.connection.AbstractConnection, redis.asyncio.connection.AbstractConnection):
-        monkeypatch.setattr(kind, "send_packed_command", counted(kind.send_packed_command))
+    monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", sent_in_thread)
+    monkeypatch.setattr(asyncio.StreamWriter, "writelines", sent_on_loop)
     return count
 
 
