@@ -84,19 +84,23 @@ class Chain:
             if policy is None or short is None:
                 return await self._read(runtime, call, policy)
             getting, turn, entity, generation = short
-            tier, landing = policy.all[0].tier, self.flights.next
+            tier, landing = policy.all[-1].tier, self.flights.next
             try:
                 values = await runtime.begin(getting, (call.name,) if entity is None else (call.name, entity))
+            except Exception as error:  # the layer's own
+                outcome: Outcome[Any] = Outcome(error=error)
+            else:
                 value = self._wire.plain(call, tier, values, began)
                 if value is not MISSING:
+                    self._storing.fill(call, policy, values, value, generation)
                     return Outcome(value)
-                outcome: Outcome[Any] = Outcome(values)
-            except Exception as error:  # the layer's own
-                outcome = Outcome(error=error)
+                outcome = Outcome(values)
             visit = Visit(call, policy.all, entity, generation, policy.config)
             ticket = self.flights.enter_late(call.name, landing)
             try:
                 found = self._lookup.ended(visit, tier, turn, began, outcome)
+                if found is not None:
+                    found.depth = len(policy.all) - 1
                 return await self._answer(runtime, visit, ticket, found)
             finally:
                 ticket.hand_in()

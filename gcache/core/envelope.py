@@ -35,6 +35,7 @@ _HEAD_SIZE, _unpacked = _HEAD.size, _HEAD.unpack_from
 _BODY = _HEAD_SIZE + _CHECK_SIZE
 _SMALL = 2_000
 _STALE = _HEAD_SIZE - 8
+_DATES, _DATES_AT = struct.Struct(">dd"), struct.calcsize(">2sBBBBI")
 _NO_STALE = bytes(8)
 
 Flaw: TypeAlias = Literal["corrupt", "version", "other_key", "other_serializer"]
@@ -136,6 +137,12 @@ def plain_payload(data: bytes | None, key: str, identity: str, epoch: bytes | No
     else:
         is_whole = _is_whole(data, key)
     return data[payload_at:] if is_whole else None
+
+
+def dates(data: bytes) -> tuple[float, float]:
+    """Return when the load of an entry began and when it expires, of bytes that were found to be whole."""
+    began, expires = _DATES.unpack_from(data, _DATES_AT)
+    return began, expires
 
 
 @lru_cache

@@ -56,8 +56,8 @@ class Policy:
         """Whether every call may be answered by the in-process layer at the head of the chain."""
         self.open_shadow = self.all[0].shadow if self.nearest_is_open else 0.0
         """The percentage of that layer's hits that are shadowed."""
-        self.short = self._only_far_one()
-        """The layer that a plain hit needs nothing of the chain for."""
+        self.short, self.filled = self._short()
+        """The layer whose plain hits need nothing of the chain, and the one in memory that they fill."""
         self.keeps_copies = (
             len(self.all) > 1 and self.all[-1].tier.is_authority and self.all[0].tier.in_process
         )
@@ -70,11 +70,17 @@ class Policy:
         """
         return type(config) is GCacheKeyConfig and self._said == contents(config)
 
-    def _only_far_one(self) -> Tier | None:
-        if len(self.all) != 1 or self.is_partial or self.config.refresh_ahead:
-            return None
-        step = self.all[0]
-        return step.tier if step.tier.is_authority and not step.shadow else None
+    def _short(self) -> tuple[Tier | None, Step | None]:
+        config, steps = self.config, self.all
+        if self.is_partial or config.refresh_ahead or any(step.shadow for step in steps):
+            return None, None
+        if not steps or not steps[-1].tier.is_authority:
+            return None, None
+        if len(steps) == 1:
+            return steps[0].tier, None
+        if len(steps) == 2 and self.nearest_is_open and not config.stale_sec:
+            return steps[1].tier, steps[0]
+        return None, None
 
     def steps(self, use_case: str, entity: str) -> tuple[Step, ...]:
         """Return the layers for calls of `use_case` about `entity`, nearest first."""

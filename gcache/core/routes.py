@@ -75,7 +75,7 @@ class Routes:
         return visit
 
     def short(self, call: Call, policy: Policy) -> Short | None:
-        """Return how the only layer reads, if a hit there needs nothing else.
+        """Return how the only layer out of process reads, if a hit there needs nothing else.
 
         With it come the turn of its breaker, the entity, and its generation, which is taken first, as in
         `under`. None leaves the call to that, which says what the matter is.
@@ -83,12 +83,16 @@ class Routes:
         tier = policy.short
         if tier is None or (getting := tier.getting) is None:
             return None
-        breaker, turn = tier.breaker, 0
+        use_case, breaker, turn = call.use_case, tier.breaker, 0
+        if policy.filled is not None and (
+            use_case.is_shut or use_case.rules.copies or use_case.rules.exceptions
+        ):
+            return None  # memory is not to be filled, or has what the hot path leaves to the chain
         if breaker is not None:
             if breaker.is_marked:
                 return None
             turn = breaker.turn
-        if not call.use_case.tracked:
+        if not use_case.tracked:
             return getting, turn, None, self._generations.of(None)
         entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
         generation = self._generations.live(entity) or self._generations.of(entity)
@@ -102,7 +106,7 @@ class Routes:
         Their generations are taken before anybody asks who is held, as everywhere.
         """
         tier = None if policy is None else policy.short
-        if policy is None or tier is None:
+        if policy is None or tier is None or policy.filled is not None:
             return None
         names = list(asked.ids)
         if not asked.use_case.tracked:

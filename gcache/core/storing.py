@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gcache.core.entries import Entry, Raised, barred, lifetime
+from gcache.core.envelope import dates
 from gcache.core.keeping import copy_of
 from gcache.core.runtime import Operation
 from gcache.core.staleness import ahead_sec
 from gcache.errors import EntryTooLarge
 
 if TYPE_CHECKING:
-    from gcache.core.policy import Step
+    from gcache.core.entries import Generation
+    from gcache.core.policy import Policy, Step
     from gcache.core.runtime import Outcome, Runtime
     from gcache.core.surroundings import Surroundings
     from gcache.core.tiers import Tier
-    from gcache.core.visit import Visit
+    from gcache.core.visit import Call, Visit
     from gcache.core.wire import Wire
 
 
@@ -60,6 +62,25 @@ class Storing:
             elif outcome.error is not None:
                 self._troubles.gave_up(visit, tier, outcome.error)
         return refusing
+
+    def fill(
+        self, call: Call, policy: Policy, stored: Sequence[Any], value: Any, generation: Generation
+    ) -> None:
+        """Put the value of a plain hit, which came as `stored`, into memory, if the policy says so."""
+        step, use_case = policy.filled, call.use_case
+        if step is None or not generation.alive:
+            return
+        tier = step.tier
+        entry = Entry(value, *dates(stored[0]), stored[1] if use_case.tracked else None, generation)
+        ttl = step.ttl * (1 - policy.config.ttl_jitter * self._chance())
+        life_sec = lifetime(ttl, entry.expires, self._now())
+        try:
+            if life_sec > 0:
+                tier.memory.put({call.name: entry}, life_sec)
+        except EntryTooLarge as error:
+            self._troubles.too_large(use_case, tier, error)
+        except Exception as error:  # the layer's own
+            self._troubles.layer_failed(tier.name, error, use_case.name, use_case.key_type)
 
     def life_sec(self, visit: Visit, step: Step, entry: Entry, now: float) -> float:
         """Return for how long a layer is to keep an entry from `now` on, 0 or less if it is not to."""
