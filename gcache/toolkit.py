@@ -28,12 +28,18 @@ T = TypeVar("T")
 class GCache:
     """A cache for the functions of an application. Made once; `close` it, or use it as a context manager.
 
-    Raises GCacheAlreadyInstantiated while another instance lives on the same `urn_prefix`.
+    Raises GCacheAlreadyInstantiated while another instance lives on the same `urn_prefix`, GCacheConfigError
+    for what is no GCacheConfig or cannot be made of it.
     """
 
     def __init__(self, config: GCacheConfig) -> None:
         from gcache.assembly import assemble
 
+        if not isinstance(config, GCacheConfig):
+            raise GCacheConfigError(
+                f"A GCache is made of a GCacheConfig, not of a {type(config).__name__}: "
+                "write GCache(GCacheConfig(...))."
+            )
         self._prefix = config.urn_prefix
         instances.claim(self._prefix, self)
         try:

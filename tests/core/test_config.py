@@ -9,6 +9,7 @@ import pytest
 
 from gcache import (
     CacheLayer,
+    GCache,
     GCacheConfig,
     GCacheConfigError,
     GCacheKeyConfig,
@@ -114,6 +115,12 @@ class TestRedisConfig:
 
 
 class TestConfig:
+    @pytest.mark.parametrize("other", [{}, None, "redis://localhost", GCacheConfig, RedisConfig()], ids=repr)
+    def test_something_else(self, other: Any) -> None:
+        """An instance is made of a configuration; whoever gives something else is told what to write."""
+        with pytest.raises(GCacheConfigError, match=r"write GCache\(GCacheConfig\(\.\.\.\)\)"):
+            GCache(other)
+
     def test_defaults(self) -> None:
         """Nothing need be said."""
         config = GCacheConfig()
