@@ -35,9 +35,10 @@ class GCache:
     def __init__(self, config: GCacheConfig) -> None:
         from gcache.assembly import assemble
 
-        if not isinstance(config, GCacheConfig):
+        given: Any = config
+        if not isinstance(given, GCacheConfig):
             raise GCacheConfigError(
-                f"A GCache is made of a GCacheConfig, not of a {type(config).__name__}: "
+                f"A GCache is made of a GCacheConfig, not of a {type(given).__name__}: "
                 "write GCache(GCacheConfig(...))."
             )
         self._prefix = config.urn_prefix
