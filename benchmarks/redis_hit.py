@@ -18,29 +18,21 @@ from benchmarks.subject import USERS, profile, subject
 from gcache import CacheLayer, RedisConfig
 
 JOB, FLOOR = "Redis hit, sync", "redis.Redis.get and pickle.loads"
+_OPTIONS: dict[str, Any] = {"socket_timeout": 0.5, "max_connections": 64, "retry": Retry(NoBackoff(), 0)}
+_BOTH = (CacheLayer.LOCAL, CacheLayer.REMOTE)
 
 
 def run(peers: Peers = NOBODY) -> list[Row]:
     with valkey() as port:
-        options: dict[str, Any] = {
-            "socket_timeout": 0.5,
-            "max_connections": 64,
-            "retry": Retry(NoBackoff(), 0),
-        }
-        config = RedisConfig(host=HOST, port=port, redis_py_options=options)
+        config = RedisConfig(host=HOST, port=port, redis_py_options=_OPTIONS)
         with (
-            redis.Redis(HOST, port, socket_connect_timeout=0.5, **options) as client,
+            redis.Redis(HOST, port, socket_connect_timeout=0.5, **_OPTIONS) as client,
             subject(CacheLayer.REMOTE, redis=config, max_entries=1) as subj,
             peers.join("redis_hit", port) as opponents,
         ):
             untracked = subj.cached(profile, "RedisHit")
             tracked = subj.cached(profile, "RedisHitTracked", track_for_invalidation=True)
-            filling = subj.cached(
-                profile,
-                "RedisHitFilling",
-                layers=(CacheLayer.LOCAL, CacheLayer.REMOTE),
-                track_for_invalidation=True,
-            )
+            filling = subj.cached(profile, "RedisHitFilling", _BOTH, track_for_invalidation=True)
 
             def floor(user_id: str) -> object:
                 return pickle.loads(client.get(f"raw:{user_id}"))
