@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gcache.core.flights import Flights, Leading
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.policy import Policy
-from gcache.core.runtime import Operation, Outcome, ThreadRuntime, is_awaited
+from gcache.core.runtime import Operation, Outcome, ThreadRuntime, is_awaited, is_cancellation
 from gcache.core.use_case import NEVER
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Policies:
     After ten times the refresh interval without a call the old one is too old: the call waits. One who asks
     beside the calls goes on with whatever else is due, and looks again a little later when that was much;
     there are more, up to 32, while these would take too long. A provider that blocks is asked in threads.
+    Where loops end before it has answered, as with one for each call, every other call that is due waits, too.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class Policies:
         now = self._clock()
         if now < use_case.policy_due:
             return use_case.policy
-        if self._refresh_sec and now < use_case.policy_due + _IDLE_REFRESHES * self._refresh_sec:
+        idle_sec = _IDLE_REFRESHES * self._refresh_sec
+        if now < use_case.policy_due + idle_sec and not self._is_left(use_case):
             use_case.adopt(use_case.policy, now + self._refresh_sec)
             self._refresh_beside(runtime, use_case, key)
         else:
@@ -106,6 +108,8 @@ class Policies:
         try:
             with Leading(flight):
                 await self._refresh(runtime, use_case, key)
+            with self._lock:
+                self._due.pop(use_case, None)
             flight.land(Outcome(None))
         finally:
             ticket.retire(flight)
@@ -139,13 +143,22 @@ class Policies:
         while True:
             due = self._next_due(asker, answers > 1)
             if due is not None:
-                await self._refresh(runtime, *due)
+                try:
+                    await self._refresh(runtime, *due)
+                except BaseException as error:
+                    if is_cancellation(error):
+                        self._due.setdefault(*due)  # without the lock: this may be a finalizer
+                    raise
                 answers += 1
             elif answers > 1:
                 answers = 0
                 await runtime.pause(_PAUSE_SEC)
             else:
                 return
+
+    def _is_left(self, use_case: UseCase) -> bool:
+        """Tell whether those who were to ask for a policy are gone, as tasks are when their loop ends."""
+        return not self._askers and use_case in self._due
 
     def _next_due(self, asker: object, stays: bool) -> tuple[UseCase, GCacheKey] | None:
         """Return what to ask for next. An asker leaves if there is nothing, or `stays` to look once more."""

@@ -206,6 +206,39 @@ class TestRefresh:
 
         assert ["gcache-helper"] == threads[1:]
 
+    @pytest.mark.parametrize("steps", [0, 1], ids=["before it is asked", "before it answers"])
+    def test_loops_that_end(
+        self, make_gcache: Callable[..., GCache], provider: Provider, clock: Clock, steps: int
+    ) -> None:
+        """A new answer arrives also where each call has a loop of its own, which ends with the call."""
+
+        async def provide(key: GCacheKey) -> Any:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return provider(key)
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        source = Source()
+
+        @gcache.cached("user_id", id_arg="user_id", use_case="GetUser")
+        async def get_user(user_id: int) -> Any:
+            return source()
+
+        async def call() -> Any:
+            try:
+                return await get_user(1)
+            finally:
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+
+        values = []
+        with gcache.enable():
+            for _ in range(4):
+                values.append(asyncio.run(call()))
+                provider.answer = OFF
+                clock.advance(11)
+        assert ([1, 1, 2, 3], 2) == (values, provider.asked)
+
     def test_idle_for_long(
         self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
     ) -> None:
