@@ -31,6 +31,7 @@ _PAUSE_SEC = 0.01
 _PROMPT_SEC = 0.1
 _UNKNOWN_SEC = 0.01
 _LATEST = 1 / 8
+_MOST_UNANSWERED = 2
 
 
 class Policies:
@@ -40,7 +41,9 @@ class Policies:
     After ten times the refresh interval without a call the old one is too old: the call waits. One who asks
     beside the calls goes on with whatever else is due, and looks again a little later when that was much;
     there are more, up to 32, while these would take too long. A provider that blocks is asked in threads.
-    Where loops end before it has answered, as with one for each call, every other call that is due waits, too.
+    While two questions about one use case have no answer there is no third, so that one that never gets any
+    does not take all who ask. Where loops end before there is an answer, as with one for each call, every
+    other call that is due waits for it.
     """
 
     def __init__(
@@ -120,13 +123,16 @@ class Policies:
         self._make_own()
 
     def _make_own(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a task that nobody ends is ended by a finalizer, anywhere
         self._due: OrderedDict[UseCase, GCacheKey] = OrderedDict()
         self._askers: dict[object, float] = {}
+        self._asking: dict[UseCase, int] = {}
 
     def _refresh_beside(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
         """Have a policy asked for by one who asks for others as well, or by a new one if they are slow."""
         with self._lock:
+            if self._asking.get(use_case, 0) >= _MOST_UNANSWERED:
+                return
             self._due[use_case] = key
             lately = self._clock() - _BRISK_SEC
             brisk = sum(asked > lately for asked in self._askers.values())
@@ -143,18 +149,27 @@ class Policies:
         while True:
             due = self._next_due(asker, answers > 1)
             if due is not None:
-                try:
-                    await self._refresh(runtime, *due)
-                except BaseException as error:
-                    if is_cancellation(error):
-                        self._due.setdefault(*due)  # without the lock: this may be a finalizer
-                    raise
+                await self._refresh_due(runtime, *due)
                 answers += 1
             elif answers > 1:
                 answers = 0
                 await runtime.pause(_PAUSE_SEC)
             else:
                 return
+
+    async def _refresh_due(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
+        try:
+            await self._refresh(runtime, use_case, key)
+        except BaseException as error:
+            if is_cancellation(error):
+                with self._lock:
+                    self._due.setdefault(use_case, key)
+            raise
+        finally:
+            with self._lock:
+                left = self._asking.pop(use_case, 1) - 1
+                if left:
+                    self._asking[use_case] = left
 
     def _is_left(self, use_case: UseCase) -> bool:
         """Tell whether those who were to ask for a policy are gone, as tasks are when their loop ends."""
@@ -165,7 +180,9 @@ class Policies:
         with self._lock:
             if self._due:
                 self._askers[asker] = self._clock()
-                return self._due.popitem(last=False)
+                use_case, key = self._due.popitem(last=False)
+                self._asking[use_case] = self._asking.get(use_case, 0) + 1
+                return use_case, key
             if stays:
                 self._askers[asker] = self._clock() + _PAUSE_SEC
             else:  # in one step with having looked: whoever is due now is asked for by another

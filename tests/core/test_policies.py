@@ -665,6 +665,27 @@ class TestManyAtOnce:
         assert {f"Get{number}" for number in range(MOST_ASKERS)} == set(waiting)
         assert sorted(f"Get{number}" for number in range(40)) == sorted(slow.asked)
 
+    def test_no_answer(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
+        """Where there is never an answer about one, others are asked for all the same."""
+        gcache, cached = functions
+        with gcache.enable():
+            for questions in range(1, 8):
+                cached[0](1)
+                count = min(questions, 2)
+                wait_until(lambda: len(slow.waiting) >= count, sentence="it is asked for, twice at most")  # noqa: B023
+                clock.advance(10)
+            cached[1](1)
+        wait_until(lambda: "Get1" in slow.waiting, sentence="somebody asks for the other")
+        assert ["Get0", "Get0", "Get1"] == sorted(slow.waiting)
+        slow.gate.set()
+        SyncSide().settle(gcache)
+        clock.advance(10)
+        with gcache.enable():
+            cached[0](1)
+            SyncSide().settle(gcache)
+
+        assert ["Get0"] * 3 + ["Get1"] == sorted(slow.asked)
+
     def test_after_the_last(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
         """When those who ask are done they leave, and who comes later is asked for all the same."""
         gcache, cached = functions
