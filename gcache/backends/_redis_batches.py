@@ -58,7 +58,7 @@ class Batches:
     def _go_on(self, task: asyncio.Task[None]) -> None:
         """Begin anew if somebody cancelled the reading, perhaps before it began."""
         self._tasks.discard(task)
-        if self._is_busy:
+        if task.cancelled() or task.exception() is not None:
             self._begin(task.get_loop())
 
     def _next(self) -> tuple[list[str], list[Waiting]]:
@@ -88,7 +88,7 @@ class Batches:
                 self._is_busy = False
                 return
             try:
-                values = await self._read(names)
+                parts = _parts(await self._read(names), batch)
             except BaseException as error:
                 is_ours = isinstance(error, Exception)
                 for _, future in batch:
@@ -97,9 +97,17 @@ class Batches:
                 if not is_ours:
                     raise
             else:
-                end = 0
-                for keys, future in batch:
-                    begin, end = end, end + len(keys)
+                for (_, future), part in zip(batch, parts, strict=True):
                     if not future.done():
-                        future.set_result(values[begin:end])
+                        future.set_result(part)
             await asyncio.sleep(0)
+
+
+def _parts(values: Values, batch: Sequence[Waiting]) -> list[Values]:
+    """Return for each who waits what is theirs. Raises TypeError if the server's answer was no list."""
+    parts: list[Values] = []
+    end = 0
+    for keys, _ in batch:
+        begin, end = end, end + len(keys)
+        parts.append(values[begin:end])
+    return parts

@@ -142,7 +142,8 @@ class Tickets:
             if joint.aboard:
                 flights.note(_Landed(joint))
             joint.aboard = {}
-        for part in joint.parts.values():
+            parts = tuple(joint.parts.values())  # who comes late still makes more of what has landed
+        for part in parts:
             part.land(None)
         joint.land(None)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gcache.core.flights import Flights, Leading
 from gcache.core.key_config import GCacheKeyConfig
 from gcache.core.policy import Policy
-from gcache.core.runtime import Operation, Outcome, ThreadRuntime, is_awaited
+from gcache.core.runtime import Operation, Outcome, ThreadRuntime, is_awaited, is_cancellation
 from gcache.core.use_case import NEVER
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _PAUSE_SEC = 0.01
 _PROMPT_SEC = 0.1
 _UNKNOWN_SEC = 0.01
 _LATEST = 1 / 8
+_MOST_UNANSWERED = 2
 
 
 class Policies:
@@ -40,6 +41,9 @@ class Policies:
     After ten times the refresh interval without a call the old one is too old: the call waits. One who asks
     beside the calls goes on with whatever else is due, and looks again a little later when that was much;
     there are more, up to 32, while these would take too long. A provider that blocks is asked in threads.
+    While two questions about one use case have no answer there is no third, so that one that never gets any
+    does not take all who ask. Where loops end before there is an answer, as with one for each call, every
+    other call that is due waits for it.
     """
 
     def __init__(
@@ -70,7 +74,8 @@ class Policies:
         now = self._clock()
         if now < use_case.policy_due:
             return use_case.policy
-        if self._refresh_sec and now < use_case.policy_due + _IDLE_REFRESHES * self._refresh_sec:
+        idle_sec = _IDLE_REFRESHES * self._refresh_sec
+        if now < use_case.policy_due + idle_sec and not self._is_left(use_case):
             use_case.adopt(use_case.policy, now + self._refresh_sec)
             self._refresh_beside(runtime, use_case, key)
         else:
@@ -82,7 +87,7 @@ class Policies:
 
         A provider that calls the very function that it is asked about gets it uncached.
         """
-        ticket = self._flights.enter(f"{use_case.name} {use_case.key_type} {use_case.tracked}")
+        ticket = self._flights.enter(str(id(use_case)))
         try:
             while self._clock() >= use_case.policy_due:
                 flight, is_mine = ticket.board(None)
@@ -106,6 +111,8 @@ class Policies:
         try:
             with Leading(flight):
                 await self._refresh(runtime, use_case, key)
+            with self._lock:
+                self._due.pop(use_case, None)
             flight.land(Outcome(None))
         finally:
             ticket.retire(flight)
@@ -116,13 +123,16 @@ class Policies:
         self._make_own()
 
     def _make_own(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a task that nobody ends is ended by a finalizer, anywhere
         self._due: OrderedDict[UseCase, GCacheKey] = OrderedDict()
         self._askers: dict[object, float] = {}
+        self._asking: dict[UseCase, int] = {}
 
     def _refresh_beside(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
         """Have a policy asked for by one who asks for others as well, or by a new one if they are slow."""
         with self._lock:
+            if self._asking.get(use_case, 0) >= _MOST_UNANSWERED:
+                return
             self._due[use_case] = key
             lately = self._clock() - _BRISK_SEC
             brisk = sum(asked > lately for asked in self._askers.values())
@@ -139,7 +149,7 @@ class Policies:
         while True:
             due = self._next_due(asker, answers > 1)
             if due is not None:
-                await self._refresh(runtime, *due)
+                await self._refresh_due(runtime, *due)
                 answers += 1
             elif answers > 1:
                 answers = 0
@@ -147,12 +157,32 @@ class Policies:
             else:
                 return
 
+    async def _refresh_due(self, runtime: Runtime, use_case: UseCase, key: GCacheKey) -> None:
+        try:
+            await self._refresh(runtime, use_case, key)
+        except BaseException as error:
+            if is_cancellation(error):
+                with self._lock:
+                    self._due.setdefault(use_case, key)
+            raise
+        finally:
+            with self._lock:
+                left = self._asking.pop(use_case, 1) - 1
+                if left:
+                    self._asking[use_case] = left
+
+    def _is_left(self, use_case: UseCase) -> bool:
+        """Tell whether those who were to ask for a policy are gone, as tasks are when their loop ends."""
+        return not self._askers and use_case in self._due
+
     def _next_due(self, asker: object, stays: bool) -> tuple[UseCase, GCacheKey] | None:
         """Return what to ask for next. An asker leaves if there is nothing, or `stays` to look once more."""
         with self._lock:
             if self._due:
                 self._askers[asker] = self._clock()
-                return self._due.popitem(last=False)
+                use_case, key = self._due.popitem(last=False)
+                self._asking[use_case] = self._asking.get(use_case, 0) + 1
+                return use_case, key
             if stays:
                 self._askers[asker] = self._clock() + _PAUSE_SEC
             else:  # in one step with having looked: whoever is due now is asked for by another

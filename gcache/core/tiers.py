@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from types import MethodType
 from typing import TYPE_CHECKING, Any, cast
 
 from gcache.core.limits import Limit
@@ -183,8 +184,7 @@ class Tier:
             blocking: Any = getattr(layer, verb, None)
             awaitable: Any = getattr(layer, f"a{verb}", None)
             limit = None if verb == "clear" else self._limit
-            if (begins := getattr(awaitable, "begins", None)) is not None:
-                awaitable = begins(awaitable.__self__)
+            awaitable = _in_fewer_steps(awaitable)
             if blocking is not None or awaitable is not None:
                 operations[verb] = Operation(blocking, awaitable, self.in_process, limit)
             elif verb not in _OPTIONAL:
@@ -196,6 +196,17 @@ class Tier:
             )
         self.getting = operations["get"]
         return operations
+
+
+def _in_fewer_steps(awaitable: Any) -> Any:
+    """Return what does the same as a layer's method, if it says that there is something.
+
+    A wrapper made with `functools.wraps` says what it has copied, and is to be called.
+    """
+    if isinstance(awaitable, MethodType) and not hasattr(awaitable, "__wrapped__"):
+        begins = getattr(awaitable, "begins", None)
+        return awaitable if begins is None else begins(awaitable.__self__)
+    return awaitable
 
 
 async def _failed(error: Exception) -> Outcome[Any]:

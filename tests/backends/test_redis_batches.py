@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -151,6 +151,45 @@ class TestBatches:
         with pytest.raises(ConnectionError):
             await first
         assert [b"b"] == await second
+
+    @pytest.mark.parametrize("answer", [None, 5])
+    async def test_no_list(self, answer: Any) -> None:
+        """When the server's answer is no list, those who wait have an error, and wait no longer."""
+
+        async def read(keys: Sequence[str]) -> Any:
+            await asyncio.sleep(0)
+            return answer
+
+        batches = Batches(read)
+        first, *others = [asyncio.create_task(batches.read([name])) for name in "abc"]
+        await settled()
+
+        assert first.done()
+        assert answer == await first
+        assert all(task.done() for task in others)
+        assert [TypeError] * 2 == [type(task.exception()) for task in others]
+
+    async def test_alone_after_many(self) -> None:
+        """Who reads on at once, as the others are done, is waited for by those who come meanwhile."""
+        way = Way()
+        _, other = await way.ask("a", "b")
+
+        async def read_on() -> None:
+            await other
+            await way.batches.read(["c"])
+
+        task = asyncio.create_task(read_on())
+        await settled()
+        await way.answer()
+        await way.answer()
+        later = [asyncio.ensure_future(way.batches.read([name])) for name in "de"]
+        await settled()
+
+        assert [["a"], ["b"], ["c"]] == way.asked
+        await way.answer()
+        await way.answer()
+        await asyncio.gather(task, *later)
+        assert ["d", "e"] == way.asked[-1]
 
     @pytest.mark.parametrize("place", [0, 1, 2])
     async def test_cancelled(self, place: int) -> None:

@@ -157,6 +157,26 @@ def test_without_a_ticket(flights: Flights) -> None:
     assert late.last_of("a") is None
 
 
+def test_boarded_while_it_retires(flights: Flights) -> None:
+    """Those who look without a ticket may come while a load lets those go who wait."""
+    one, single, since = Loader(flights, "ab"), flights.enter("a"), flights.next
+    one.board()
+    part, _ = single.board(_UNTRACKED)
+    told: list[Any] = []
+
+    def land(outcome: Any) -> None:
+        told.append(outcome)
+        if outcome is None:
+            told.append(flights.enter_late("b", since).board(_UNTRACKED)[0])
+
+    part.land = land  # type: ignore[method-assign]
+    one.arrive()
+    one.end()
+
+    arrival, retirement, late = told
+    assert ("A", None, "B") == (arrival.value, retirement, brought(late))
+
+
 def test_given_up_without_a_ticket(flights: Flights) -> None:
     """A load that was given up serves nobody who looks without a ticket."""
     one, since = Loader(flights, "a"), flights.next

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from attrs import evolve
 from gcache import GCacheKeyConfig, UseCaseTaken, keep_for
 from tests.core.layers import SyncLayer
 from tests.core.many import Rows, many
-from tests.core.stage import Clock, Source, SyncSide
+from tests.core.stage import PATIENCE_SEC, Clock, Source, SyncSide, in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,27 @@ class TestEntries:
         get_users = many(here, gcache, Rows())
 
         assert [get_user.key(each, page=3) for each in (2, 1)] == get_users.keys([2, 1], page=3)
+
+    def test_first_calls(self, make_gcache: Callable[..., GCache], here: SyncSide) -> None:
+        """First calls of both functions that come at once each wait for what the configuration says."""
+        both_ask = threading.Barrier(2)
+
+        def provide(key: Any) -> GCacheKeyConfig:
+            both_ask.wait(PATIENCE_SEC)
+            return GCacheKeyConfig.enabled(60)
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        source, rows = Source("one"), Rows()
+        get_user = here.cached(gcache, source, use_case="GetUsers")
+        get_users = many(here, gcache, rows)
+        functions: list[Callable[[], Any]] = [lambda: get_user(1), lambda: get_users([2])]
+
+        def call(number: int) -> Any:
+            with gcache.enable():
+                return [functions[number](), functions[number]()]
+
+        assert [["one"] * 2, [{2: "2.0"}] * 2] == in_threads(2, call)
+        assert (1, [[2]]) == (source.loads, rows.asked)
 
     def test_cached_exception(self, make_gcache: Callable[..., GCache], side: Any) -> None:
         """An exception that a `cached` function keeps answers no call for many ids."""

@@ -206,6 +206,39 @@ class TestRefresh:
 
         assert ["gcache-helper"] == threads[1:]
 
+    @pytest.mark.parametrize("steps", [0, 1], ids=["before it is asked", "before it answers"])
+    def test_loops_that_end(
+        self, make_gcache: Callable[..., GCache], provider: Provider, clock: Clock, steps: int
+    ) -> None:
+        """A new answer arrives also where each call has a loop of its own, which ends with the call."""
+
+        async def provide(key: GCacheKey) -> Any:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return provider(key)
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        source = Source()
+
+        @gcache.cached("user_id", id_arg="user_id", use_case="GetUser")
+        async def get_user(user_id: int) -> Any:
+            return source()
+
+        async def call() -> Any:
+            try:
+                return await get_user(1)
+            finally:
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+
+        values = []
+        with gcache.enable():
+            for _ in range(4):
+                values.append(asyncio.run(call()))
+                provider.answer = OFF
+                clock.advance(11)
+        assert ([1, 1, 2, 3], 2) == (values, provider.asked)
+
     def test_idle_for_long(
         self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, provider: Provider, clock: Clock
     ) -> None:
@@ -631,6 +664,27 @@ class TestManyAtOnce:
 
         assert {f"Get{number}" for number in range(MOST_ASKERS)} == set(waiting)
         assert sorted(f"Get{number}" for number in range(40)) == sorted(slow.asked)
+
+    def test_no_answer(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
+        """Where there is never an answer about one, others are asked for all the same."""
+        gcache, cached = functions
+        with gcache.enable():
+            for questions in range(1, 8):
+                cached[0](1)
+                count = min(questions, 2)
+                wait_until(lambda: len(slow.waiting) >= count, sentence="it is asked for, twice at most")  # noqa: B023
+                clock.advance(10)
+            cached[1](1)
+        wait_until(lambda: "Get1" in slow.waiting, sentence="somebody asks for the other")
+        assert ["Get0", "Get0", "Get1"] == sorted(slow.waiting)
+        slow.gate.set()
+        SyncSide().settle(gcache)
+        clock.advance(10)
+        with gcache.enable():
+            cached[0](1)
+            SyncSide().settle(gcache)
+
+        assert ["Get0"] * 3 + ["Get1"] == sorted(slow.asked)
 
     def test_after_the_last(self, functions: tuple[GCache, list[Any]], slow: Slow, clock: Clock) -> None:
         """When those who ask are done they leave, and who comes later is asked for all the same."""

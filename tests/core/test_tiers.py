@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -77,12 +79,21 @@ class TestTiers:
             async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
                 return [b"own" for _ in keys]
 
+        class Traced(Quick):
+            @functools.wraps(Quick.aget)
+            async def aget(self, keys: Sequence[str]) -> Sequence[bytes | None]:
+                return [b"traced " + value for value in await super().aget(keys) if value is not None]
+
         async def read(layer: AsyncLayer) -> Sequence[Any]:
             outcome = await Tier("remote", layer=layer).get(LoopRuntime(), ["key"])
             return outcome.value
 
         assert [b"begun"] == asyncio.run(read(Quick("remote", clock)))
         assert [b"own"] == asyncio.run(read(Own("remote", clock)))
+        assert [b"traced aget"] == asyncio.run(read(Traced("remote", clock)))
+        patched = Quick("remote", clock)
+        patched.aget = AsyncMock(return_value=[b"mock"])  # type: ignore[method-assign]
+        assert [b"mock"] == asyncio.run(read(patched))
 
     def test_authority(self, clock: Clock) -> None:
         """The last layer out of process is the authority; memory never is."""
