@@ -82,7 +82,7 @@ class Policies:
 
         A provider that calls the very function that it is asked about gets it uncached.
         """
-        ticket = self._flights.enter(f"{use_case.name} {use_case.key_type} {use_case.tracked}")
+        ticket = self._flights.enter(f"{id(use_case)}")  # its name may be that of one of many ids, too
         try:
             while self._clock() >= use_case.policy_due:
                 flight, is_mine = ticket.board(None)
