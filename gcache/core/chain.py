@@ -76,8 +76,7 @@ class Chain:
             policy = use_case.policy
             if began >= use_case.policy_due:
                 policy = await self.routes.policies.of(runtime, use_case, call.key)
-                near = self._lookup.near(call, policy)
-                if near is not None:
+                if (near := self._lookup.near(call, policy)) is not None:
                     return near
                 began = self._clock()
             short = None if policy is None else self.routes.short(call, policy)
@@ -85,6 +84,8 @@ class Chain:
                 return await self._read(runtime, call, policy)
             getting, turn, entity, generation = short
             tier, landing = policy.all[-1].tier, self.flights.next
+            if policy.filled is not None and (near := self._lookup.near(call, policy)) is not None:
+                return near  # the hot path does not look for explicit keys, nor by every name
             try:
                 values = await runtime.begin(getting, (call.name,) if entity is None else (call.name, entity))
             except Exception as error:  # the layer's own
@@ -97,6 +98,7 @@ class Chain:
                 outcome = Outcome(values)
             visit = Visit(call, policy.all, entity, generation, policy.config)
             ticket = self.flights.enter_late(call.name, landing)
+            del landing  # or all that lands while this one loads is kept until it is done
             try:
                 found = self._lookup.ended(visit, tier, turn, began, outcome)
                 if found is not None:
@@ -162,7 +164,6 @@ class Chain:
 
     def after_fork(self) -> None:
         """Forget what only the parent's threads can finish."""
-        self.flights.after_fork()
         self.shadows.after_fork()
         self._loading.after_fork()
         self._renewing.after_fork()

@@ -69,7 +69,7 @@ class Engine:
         if listener is not None:
             weakref.finalize(self, listener.leave)
         self._holding = Holding(self._renew, self.threads.spawn, around.clock)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def chain(self) -> Chain:
@@ -214,10 +214,10 @@ class Engine:
 
     def after_fork(self) -> None:
         """Give the child locks of its own, and nothing of what only the parent's threads can finish."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if self._chain is not None:
             self._chain.after_fork()
-        self.removal.pending.after_fork()
+        self.removal.after_fork()
         for tier in self.tiers:
             tier.after_fork()
         self._generations.after_fork()
@@ -238,11 +238,12 @@ class Engine:
     def _begin(self) -> Chain:
         with self._lock:
             if self._chain is None:
-                self._chain = self._make_chain()
+                chain = self._make_chain()
+                self._chain = self._chain or chain  # a finalizer that ran meanwhile may have made one
             return self._chain
 
     def _watch(self, use_case: UseCase) -> None:
-        self._begin()  # no call has to
+        _ = self.chain  # no call has to begin it
         self.recorder.watch(use_case)
         if self._listener is not None:
             self._listener.watch(use_case)

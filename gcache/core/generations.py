@@ -37,11 +37,11 @@ class Generations:
         if entity is None:
             return self._untracked
         generation = self._live.get(entity)  # one that is ended at this moment is as good as one ended after
-        if generation is not None:
+        if generation is not None and generation.alive:
             return generation
         with self._lock:
             generation = self._live.get(entity)
-            if generation is None:
+            if generation is None or not generation.alive:
                 generation = Generation()
                 if self._is_making:  # a finalizer: what it fills is not to outlive what is made around it
                     generation.alive = False
@@ -69,9 +69,10 @@ class Generations:
         with self._lock:
             if hold_sec > 0 or entity in self.holds:
                 self._hold(entity, with_holder(self.holds.get(entity, {}), holder, hold_sec, now), now)
-            generation = self._live.pop(entity, None)
+            generation = self._live.get(entity)
             if generation is not None:
-                generation.alive = False
+                generation.alive = False  # first: a signal handler may raise, and nobody else finds it then
+                self._live.pop(entity, None)
 
     def kill_all(self) -> None:
         """End every generation, tracked or not. Holds stay."""

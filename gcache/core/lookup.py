@@ -48,7 +48,7 @@ class Lookup:
         return None
 
     def near(self, call: Call, policy: Policy | None) -> Outcome[Any] | None:
-        """Return a hit as the hot path does, which does not look when a policy is due; None for all else."""
+        """Return a hit as the hot path does, which may not have looked; None for all else."""
         use_case = call.use_case
         if policy is None or not policy.nearest_is_open or policy.open_shadow or use_case.is_shut:
             return None

@@ -87,7 +87,7 @@ class Policies:
 
         A provider that calls the very function that it is asked about gets it uncached.
         """
-        ticket = self._flights.enter(str(id(use_case)))
+        ticket = self._flights.enter(str(id(use_case)))  # its name may be that of one of many ids, too
         try:
             while self._clock() >= use_case.policy_due:
                 flight, is_mine = ticket.board(None)

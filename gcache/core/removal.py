@@ -135,6 +135,11 @@ class Removal:
             failures += _unheard(await self._announcer.close(runtime))
         return failures
 
+    def after_fork(self) -> None:
+        """Leave to the parent what it has to tell, and its flights."""
+        self.pending.after_fork()
+        self._flights.after_fork()
+
     def _tell_again(self, entity: str, debt: Debt, hold_sec: float) -> bool:
         runtime = ThreadRuntime()
         if debt.is_bus_alone and self._announcer is not None:

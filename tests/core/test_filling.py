@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gcache import EntryTooLarge, GCacheKeyConfig, MemoryLayer
+from gcache import EntryTooLarge, GCacheKey, GCacheKeyConfig, MemoryLayer, keep_for
 from gcache.core.events import Error, Hit
+from gcache.core.rendering import SHORT
 from gcache.core.use_case import NEVER
 from tests.core.stage import Source
 
@@ -62,6 +63,40 @@ def test_next_call(filling: Callable[..., Filling], recorded: Recorded, tracked:
     assert [1, 1] == answers
     assert {"remote": 1, "local": 1} == {event.layer: event.calls for event in recorded.of(Hit)}
     assert tracked == (made.entry().epoch is not None)
+
+
+def test_explicit_key(
+    make_gcache: Callable[..., GCache], side: Any, local: MemoryLayer[Any], remote: Any
+) -> None:
+    """Calls with an explicit key, too, are answered by memory, also where it alone keeps the value."""
+    gcache = make_gcache(layers=[local, remote], config_refresh_sec=1000)
+    source, key = Source(), GCacheKey("user_id", 1, "Explicit", track_for_invalidation=True)
+    source.before = lambda: keep_for(GCacheKeyConfig({"local": 60}, {"local": 100}))
+
+    with gcache.enable():
+        answers = [side.get(gcache, key, source) for _ in range(3)]
+
+    assert [1] * 3 == answers
+    assert (1, 1) == (source.loads, len(remote.asked("get")))
+
+
+@pytest.mark.parametrize("letter", ["?", "\t"])
+def test_long_id(
+    make_gcache: Callable[..., GCache],
+    side: Any,
+    local: MemoryLayer[Any],
+    remote: Any,
+    letter: str,
+) -> None:
+    """An id that is too long to remember its text in a key is found in memory, whatever it consists of."""
+    gcache = make_gcache(layers=[local, remote], config_refresh_sec=1000)
+    get_user = side.cached(gcache, Source())
+
+    with gcache.enable():
+        answers = [get_user(letter * (SHORT + 1)) for _ in range(3)]
+
+    assert [1] * 3 == answers
+    assert 1 == len(remote.asked("get"))
 
 
 def test_life(filling: Callable[..., Filling], clock: Clock, chance: Chance) -> None:

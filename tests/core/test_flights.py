@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -615,6 +616,28 @@ class TestChain:
             assert (1, 1) == (first, slow())
         layer.stored = original
         assert 1 == source.loads
+
+    def test_nothing_is_kept_meanwhile(
+        self, make_gcache: Callable[..., GCache], side: SyncSide | AsyncSide, layer: SyncLayer
+    ) -> None:
+        """Whoever loads holds on to nothing of what others load meanwhile, however long it takes."""
+        gcache = make_gcache(layers=[layer], config_refresh_sec=1000)
+        get_user = side.cached(gcache, source := Source())
+        get_other = gcache.cached("user_id", "user_id", "Another")(lambda user_id: {user_id})
+        landed: list[Any] = []
+
+        def load_another() -> None:
+            landed.append(ref(get_other(2)))
+            gc.collect()
+            landed.append(landed[0]())
+
+        with gcache.enable():
+            get_user(1)
+            get_other(1)
+            source.before = load_another
+            get_user(2)
+
+        assert landed[1] is None
 
     def test_after_invalidation(self, make_gcache: Callable[..., GCache], layer: SyncLayer) -> None:
         """A caller that comes after an invalidation does not join a load that began before it."""

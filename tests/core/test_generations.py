@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
+from typing import Any
 from weakref import WeakValueDictionary
 
 import pytest
@@ -53,6 +54,28 @@ class TestGenerations:
         generations.kill("user", now=0)
 
         assert (False, True, True) == (user.alive, other.alive, untracked.alive)
+        assert generations.of("user").alive
+
+    def test_interrupted_kill(self, generations: Generations, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that is interrupted anywhere leaves nothing alive that the next one does not find."""
+        user, pop = generations.of("user"), generations._live.pop
+
+        def interrupted(*args: Any) -> None:
+            pop(*args)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(generations._live, "pop", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            generations.kill("user", now=0)
+        monkeypatch.undo()
+        generations.kill("user", now=0)
+
+        assert not user.alive
+
+    def test_kept_when_interrupted(self, generations: Generations) -> None:
+        """One that has ended, and is still here as somebody was interrupted, is not given to anybody."""
+        generations.of("user").alive = False
+
         assert generations.of("user").alive
 
     def test_kill_nobody(self, generations: Generations) -> None:

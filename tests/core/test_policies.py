@@ -408,6 +408,28 @@ class TestRefresh:
 
         assert 1 == asked
 
+    def test_asked_for_one_and_for_many(self, make_gcache: Callable[..., GCache], recorded: Recorded) -> None:
+        """Of two functions of one use case, for one id and for many, each waits for an answer of its own."""
+        asked = threading.Barrier(2)
+
+        def provide(key: GCacheKey) -> GCacheKeyConfig:
+            asked.wait(PATIENCE_SEC)
+            return ON
+
+        gcache = make_gcache(cache_config_provider=provide, config_refresh_sec=10)
+        get_one = gcache.cached("user_id", "user_id", "GetUser")(lambda user_id: user_id)
+        get_many = gcache.cached_many("user_id", "ids", "GetUser")(lambda ids: dict.fromkeys(ids))
+        calls = [lambda: get_one(1), lambda: get_many([2])]
+
+        def ask(number: int) -> Any:
+            with gcache.enable():
+                return calls[number]()
+
+        answers = in_threads(2, ask)
+
+        assert [1, {2: None}] == answers
+        assert [("absent", 1), ("absent", 1)] == recorded.calls
+
     async def test_cancelled_while_asking(self, make_gcache: Callable[..., GCache]) -> None:
         """A first caller that is cancelled while it asks leaves the answer to the others: they are cached."""
         answers = asyncio.Event()

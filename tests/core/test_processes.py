@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gcache import GCacheKeyConfig, MemoryLayer
+from gcache import GCacheKey, GCacheKeyConfig, MemoryLayer
 from gcache.conformance.waiting import wait_until
 from gcache.core.events import Hit, Shadow
 from tests.core.layers import AsyncLayer, SyncLayer
@@ -469,6 +469,36 @@ class TestFirstUseCase:
 
         assert [chains[0]] == made
         assert {id(made[0])} == {id(chain) for chain in chains}
+
+    def test_finalizer(self, make_gcache: Callable[..., GCache], monkeypatch: pytest.MonkeyPatch) -> None:
+        """What runs in the middle of that, as finalizers do, may use the instance, and gets that chain."""
+        gcache = make_gcache()
+        make, answers = gcache._engine._make_chain, list[object]()
+
+        def interrupted() -> object:
+            monkeypatch.setattr(gcache._engine, "_make_chain", make)
+            with gcache.enable():
+                answers.append(gcache.get(GCacheKey("user_id", 1, "Explicit"), lambda: 1))
+            return make()
+
+        monkeypatch.setattr(gcache._engine, "_make_chain", interrupted)
+        work = threading.Thread(target=lambda: SyncSide().cached(gcache, Source()), daemon=True)
+        work.start()
+        work.join(PATIENCE_SEC)
+        gcache._engine._lock = threading.RLock()  # one who waits for itself would have the other for ever
+
+        assert [1] == answers
+        with gcache.enable():
+            assert 1 == gcache.get(GCacheKey("user_id", 1, "Explicit"), lambda: 2)
+
+    @forks
+    @knowingly
+    def test_flights_after_a_fork(self, make_gcache: Callable[..., GCache]) -> None:
+        """A child can delete with an instance without any, whatever a thread of its parent just deleted."""
+        gcache = make_gcache()
+
+        with gcache._engine.removal._flights.lock:
+            in_child(lambda: in_threads(1, lambda _: gcache.delete(GCacheKey("user_id", 1, "Explicit"))))
 
     @forks
     @knowingly
