@@ -29,8 +29,11 @@ class Writes(Record):
 
     @property
     def can_repeat(self) -> bool:
-        """Whether it may be sent twice. What is only for its key's absence may have been there and gone since:
-        an epoch that was planted, and retired by an invalidation, is not to stand again."""
+        """Whether it may be sent twice.
+
+        What is only to stand where there is nothing may have stood and gone: an epoch that was planted, and
+        retired by an invalidation, is not to stand again.
+        """
         return "NX" not in self.options
 
     def commands(self) -> list[tuple[Any, ...]]:
