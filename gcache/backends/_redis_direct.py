@@ -30,14 +30,14 @@ class DirectLane(Lane):
         return self._replies(self._packed, keys, 1)[0]  # type: ignore[no-any-return]
 
     def write(self, writes: Writes) -> Sequence[Any]:
-        return self._replies(self._packed_writes, writes, len(writes.items))
+        return self._replies(self._packed_writes, writes, len(writes.items), writes.can_repeat)
 
     def close(self) -> None:
         while self._idle:
             self._idle.pop().disconnect()
         super().close()
 
-    def _replies(self, packed: Packing, what: Any, count: int) -> list[Any]:
+    def _replies(self, packed: Packing, what: Any, count: int, can_repeat: bool = True) -> list[Any]:
         with self:
             try:
                 connection = self._idle.pop()
@@ -46,6 +46,8 @@ class DirectLane(Lane):
             try:
                 return self._ask(connection, packed, what, count)
             except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
+                if not can_repeat:
+                    raise
                 return self._ask(self._connect(), packed, what, count)
 
     def _ask(self, connection: Any, packed: Packing, what: Any, count: int) -> list[Any]:
@@ -74,12 +76,12 @@ class AsyncDirectLane(AsyncLane):
         self.read = Batches(self._read).read  # type: ignore[method-assign]
 
     async def write(self, writes: Writes) -> Sequence[Any]:
-        return await self._replies(self._packed_writes, writes, len(writes.items))
+        return await self._replies(self._packed_writes, writes, len(writes.items), writes.can_repeat)
 
     async def _read(self, keys: Sequence[str]) -> Sequence[bytes | None]:
         return (await self._replies(self._packed, keys, 1))[0]  # type: ignore[no-any-return]
 
-    async def _replies(self, packed: Packing, what: Any, count: int) -> list[Any]:
+    async def _replies(self, packed: Packing, what: Any, count: int, can_repeat: bool = True) -> list[Any]:
         async with self:
             try:
                 connection = self._idle.pop()
@@ -88,6 +90,8 @@ class AsyncDirectLane(AsyncLane):
             try:
                 return await self._ask(connection, packed, what, count)
             except redis.exceptions.ConnectionError:  # the server has closed it while it lay here
+                if not can_repeat:
+                    raise
                 return await self._ask(self._connect(), packed, what, count)
 
     async def _close(self) -> None:

@@ -27,6 +27,15 @@ class Writes(Record):
     ttl_ms: int
     options: tuple[str, ...]
 
+    @property
+    def can_repeat(self) -> bool:
+        """Whether it may be sent twice.
+
+        What is only for its key's absence may have been stored and removed since: an epoch that was planted,
+        and retired by an invalidation, is not to stand again.
+        """
+        return "NX" not in self.options
+
     def commands(self) -> list[tuple[Any, ...]]:
         return [("SET", key, value, "PX", self.ttl_ms, *self.options) for key, value in self.items.items()]
 

@@ -15,6 +15,7 @@ from gcache.conformance.ports import HOST
 from tests.core.stage import AsyncSide, SyncSide
 
 if TYPE_CHECKING:
+    from gcache.conformance.proxy import FaultProxy
     from tests.servers.process import Server
 
 MANY = {f"key{number}": b"value%d" % number for number in range(2_000)}
@@ -94,6 +95,23 @@ def test_refused(side: Any, own_server: Server) -> None:
 
     assert [b"1", b"3"] == list(side.do(layer, "get", ["key1", "key2"]))
     assert 1 == len(lane_of(layer, side)._idle)
+    side.do(layer, "close")
+
+
+@pytest.mark.parametrize(("verb", "connections"), [("put", 2), ("add_many", 1)])
+def test_lost_reply(side: Any, server: Server, fault_proxy: FaultProxy, verb: str, connections: int) -> None:
+    """What is only for absent keys is not sent again: an epoch that was planted may be retired since."""
+    layer = RedisLayer(RedisConfig(host=HOST, port=fault_proxy.port))
+    side.do(layer, "get", ["key"])
+    assert 1 == fault_proxy.accepted
+    fault_proxy.cut_after(1)
+
+    with pytest.raises(redis.exceptions.ConnectionError):
+        side.do(layer, verb, {"key": b"1", "other": b"2"}, 60)
+
+    assert (connections, b"1") == (fault_proxy.accepted, server.command("GET", "key"))
+    fault_proxy.pass_through()
+    assert [b"1"] == list(side.do(layer, "get", ["key"]))
     side.do(layer, "close")
 
 
