@@ -31,8 +31,8 @@ class Writes(Record):
     def can_repeat(self) -> bool:
         """Whether it may be sent twice.
 
-        What is only to stand where there is nothing may have stood and gone: an epoch that was planted, and
-        retired by an invalidation, is not to stand again.
+        What is only for its key's absence may have been stored and removed since: an epoch that was planted,
+        and retired by an invalidation, is not to stand again.
         """
         return "NX" not in self.options
 
