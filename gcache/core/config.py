@@ -118,6 +118,9 @@ class GCacheConfig:
     chain is the memory layer, followed by Redis if `redis_config` or `redis_client_factory` is given. The
     memory layer has room for `local_max_entries`, unless its text gives another `max_entries`.
 
+    Make the clients of a `redis_client_factory` with `retry=Retry(NoBackoff(), 0)`: redis-py would send a
+    command again whose answer was lost, and could so put back an epoch that an invalidation has just retired.
+
     `layer_timeout_sec` says for how many seconds an operation of a layer is waited for, by the layer's name,
     or "*" for all that are not named; after that it counts as failed. Memory has no limit, nor has `clear`,
     which takes as long as there is something to remove. A layer that is not named has only limits of its own.
