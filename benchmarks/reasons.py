@@ -31,11 +31,11 @@ REASONS: Mapping[str, str] = {
     "Redis hits, async, tracked, 50 callers": _FAR,
     "Redis hits, async, tracked, 200 callers": _FAR,
     "first GCache(...) with a RedisConfig": (
-        "It is two dozen modules of a sixth of a millisecond each that are imported; the instance itself "
-        "takes 0.1 ms. On a machine that is busy with something else all of it takes longer."
+        "On the line: 4.0 ms at best, 5.0 to 6.6 in whole runs, on a processor that then did everything half "
+        "as fast. Two dozen modules of a sixth of a millisecond each are imported; the instance takes 0.1."
     ),
     "local hit, from 1 to 10,000": (
-        "On the line: 1.01 to 1.3 in ten runs. Each use case asks for its policy once a second, which takes "
+        "1.01 to 1.67 in ten runs. Each use case asks for its policy once a second, which takes "
         "the call that notices 8 µs and whoever asks 3; here each is called ten times a second. With "
         "policies that hold for long it is 1.01 to 1.11."
     ),
