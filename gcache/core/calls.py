@@ -129,12 +129,7 @@ class Shape:
         return f"(lambda {once}: [{start}f'{{{once}}}' {each}])({rest}) if {self.id_name} else []", own
 
     def _key_parts(
-        self,
-        builder: UrnKeyBuilder,
-        key_type: str,
-        use_case: str,
-        tracked: bool,
-        render_id: str = "render_id",
+        self, builder: UrnKeyBuilder, key_type: str, use_case: str, tracked: bool, render_id: str
     ) -> tuple[str, str, dict[str, Any]]:
         """Return the source of what begins a key's string, up to its id, of the rest, and what they name."""
         start, joints, end = builder.literals(key_type, use_case, tracked, self.arg_names)

@@ -21,8 +21,8 @@ _GLOBALS: dict[str, Any] = {
     "render": render,
     "render_id": render_id,
     "rendered": RENDERED,
-    "true": "True",
     "seek_id": seek_id,
+    "true": "True",
     "type": type,
     "words": WORDS,
 }
