@@ -26,8 +26,6 @@ class Generations:
         self._lock = threading.RLock()
         self._is_making = False
         self._live: WeakValueDictionary[str, Generation] = WeakValueDictionary()
-        self.live = self._live.get
-        """Return the live generation of an entity, if something refers to it."""
         self._recent: deque[Generation] = deque(maxlen=_RECENT)
         self.holds: dict[str, dict[str, float]] = {}
         self._untracked = Generation()
@@ -56,8 +54,7 @@ class Generations:
 
     def of_all(self, entities: Sequence[str]) -> list[Generation]:
         """Return what `of` does, for each of many entities."""
-        live = self._live.get
-        return [live(entity) or self.of(entity) for entity in entities]
+        return [self.of(entity) for entity in entities]
 
     def held(self, entity: str, now: float) -> bool:
         """Tell whether a hold that was set in this process stands at `now` (monotonic, seconds)."""

@@ -95,7 +95,7 @@ class Routes:
         if not use_case.tracked:
             return getting, turn, None, self._generations.of(None)
         entity = self._entity_of(call) if self._epoch_beside is None else self._epoch_beside(call.name)
-        generation = self._generations.live(entity) or self._generations.of(entity)
+        generation = self._generations.of(entity)
         if self._pending.debts or self._generations.holds:
             return None
         return getting, turn, entity, generation
